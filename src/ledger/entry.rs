@@ -1,0 +1,241 @@
+//! What an entry says. The kinds and their fields are a versioned public format.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::flow::{Name, Timestamp, TlsVersion};
+use crate::policy::Masked;
+use crate::verdict::{Reason, Stage, Verdict};
+
+/// A client connection of this boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// SHA-256 of a law, over the names and bytes of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PolicyDigest(pub [u8; 32]);
+
+/// One entry before it has its number.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// When.
+    pub at: Timestamp,
+    /// The law in force.
+    pub policy: PolicyDigest,
+    /// The client connection it speaks of.
+    pub connection: Option<ConnectionId>,
+    /// What it says.
+    pub body: Body,
+}
+
+/// The kinds of entries: `start stop policy opened dialled request refused failed closed summary gap operation`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The process began.
+    Start,
+    /// The process ends in order.
+    Stop,
+    /// A law was put in force or refused.
+    Policy,
+    /// A client connection was admitted.
+    Opened,
+    /// An upstream connection is about to be dialled.
+    Dialled,
+    /// A request is about to be forwarded.
+    Request,
+    /// Something was refused.
+    Refused,
+    /// Something permitted failed.
+    Failed,
+    /// A client connection ended.
+    Closed,
+    /// Refusals counted, not listed.
+    Summary,
+    /// Something was lost, or a torn line was cut.
+    Gap,
+    /// Somebody called over the control socket or by a signal.
+    Operation,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone)]
+pub enum Body {
+    /// [`Kind::Start`].
+    Start {
+        /// The program's version.
+        version: &'static str,
+        /// The box's name.
+        appliance: Name,
+    },
+    /// [`Kind::Stop`].
+    Stop {
+        /// Why: `signal`, `drained`, `error`.
+        cause: Masked,
+    },
+    /// [`Kind::Policy`].
+    Policy {
+        /// Whether it is in force now.
+        accepted: bool,
+        /// The law that was offered.
+        offered: Option<PolicyDigest>,
+        /// Where it came from: `disk`, `archive`.
+        origin: Masked,
+        /// How many faults kept it out.
+        faults: u32,
+        /// The first faults, masked.
+        first: Vec<Masked>,
+    },
+    /// [`Kind::Opened`].
+    Opened {
+        /// The client's facts.
+        facts: ClientFacts,
+        /// The verdict so far.
+        verdict: Verdict,
+    },
+    /// [`Kind::Dialled`].
+    Dialled {
+        /// The system.
+        system: Name,
+        /// The judged address that is dialled.
+        endpoint: SocketAddr,
+        /// The bound local address of the upstream leg.
+        local: SocketAddr,
+        /// Its site.
+        site: Option<Name>,
+        /// An allow.
+        verdict: Verdict,
+    },
+    /// [`Kind::Request`].
+    Request {
+        /// The request's facts.
+        facts: RequestFacts,
+        /// Where it is sent.
+        endpoint: SocketAddr,
+        /// An allow.
+        verdict: Verdict,
+    },
+    /// [`Kind::Refused`]: the client's facts where no `opened` has them, the request's where there was one.
+    Refused {
+        /// The client's facts.
+        client: Option<ClientFacts>,
+        /// The request's facts.
+        request: Option<RequestFacts>,
+        /// Where it would have been dialled.
+        endpoint: Option<SocketAddr>,
+        /// A denial.
+        verdict: Verdict,
+        /// A word more, where there is one (`header line without a colon`).
+        detail: Option<Masked>,
+    },
+    /// [`Kind::Failed`]: permitted, but it did not work out.
+    Failed {
+        /// Why.
+        reason: Reason,
+        /// When in its life.
+        stage: Stage,
+        /// The rule.
+        rule: Option<Name>,
+        /// Where it was dialled.
+        endpoint: Option<SocketAddr>,
+        /// A word more.
+        detail: Option<Masked>,
+    },
+    /// [`Kind::Closed`].
+    Closed {
+        /// Bytes of plaintext sent to the upstream.
+        to_upstream: u64,
+        /// Bytes of plaintext sent to the client.
+        to_client: u64,
+        /// How long it lasted.
+        duration: Duration,
+        /// How it ended: `client upstream idle timeout cut drain error` or a reason's code.
+        how: Masked,
+        /// Requests by status code.
+        outcomes: BTreeMap<u16, u64>,
+    },
+    /// [`Kind::Summary`].
+    Summary {
+        /// The source; `None` for the rest beyond the table.
+        source: Option<IpAddr>,
+        /// The reason; `None` for the rest.
+        reason: Option<Reason>,
+        /// How many.
+        count: u64,
+        /// Since when.
+        since: Timestamp,
+    },
+    /// [`Kind::Gap`].
+    Gap {
+        /// How many entries were lost; `None` where it cannot be known.
+        lost: Option<u64>,
+        /// From when.
+        since: Option<Timestamp>,
+        /// What happened: `torn line`, `unclean stop`, `unwritable`.
+        cause: Masked,
+    },
+    /// [`Kind::Operation`].
+    Operation {
+        /// What was called: `reload`, `status`, `stop`.
+        call: Masked,
+        /// The user id of the caller, as far as the socket tells.
+        uid: Option<u32>,
+        /// The process id of the caller.
+        pid: Option<i32>,
+        /// How it ended.
+        outcome: Masked,
+    },
+}
+
+/// What is recorded of a client.
+#[derive(Debug, Clone)]
+pub struct ClientFacts {
+    /// Its address.
+    pub source: SocketAddr,
+    /// Where it connected to.
+    pub to_address: SocketAddr,
+    /// The listener.
+    pub listener: Name,
+    /// The system the address belongs to.
+    pub system: Option<Name>,
+    /// The server name asked for.
+    pub server_name: Option<Masked>,
+    /// The TLS version in use.
+    pub tls: Option<TlsVersion>,
+    /// The identities of its certificate; `None` where there was no handshake, empty where there was no certificate.
+    pub identities: Option<Vec<Masked>>,
+    /// When its certificate ends.
+    pub not_after: Option<Timestamp>,
+}
+
+/// What is recorded of a request.
+#[derive(Debug, Clone)]
+pub struct RequestFacts {
+    /// The method.
+    pub method: Masked,
+    /// The host; the destination where it equals the server name.
+    pub host: Option<Masked>,
+    /// The path.
+    pub path: Masked,
+}
+
+impl Body {
+    /// Its kind.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Start { .. } => Kind::Start,
+            Self::Stop { .. } => Kind::Stop,
+            Self::Policy { .. } => Kind::Policy,
+            Self::Opened { .. } => Kind::Opened,
+            Self::Dialled { .. } => Kind::Dialled,
+            Self::Request { .. } => Kind::Request,
+            Self::Refused { .. } => Kind::Refused,
+            Self::Failed { .. } => Kind::Failed,
+            Self::Closed { .. } => Kind::Closed,
+            Self::Summary { .. } => Kind::Summary,
+            Self::Gap { .. } => Kind::Gap,
+            Self::Operation { .. } => Kind::Operation,
+        }
+    }
+}
