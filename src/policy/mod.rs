@@ -8,19 +8,23 @@ pub use engine::Engine;
 pub use mask::Masked;
 pub use model::Model;
 
+use std::sync::Arc;
+
 use crate::appliance::Appliance;
 use crate::yaml::{Faults, SourceFile};
 
 /// A law that can be put in force, and what somebody should look at.
 #[derive(Debug)]
 pub struct Law {
-    /// What it means.
-    pub model: Model,
+    /// The tables, with the model behind them.
+    pub engine: Arc<Engine>,
     /// Warnings only.
     pub warnings: Faults,
+    /// How many scenarios were run; all of them held.
+    pub scenarios: usize,
 }
 
-/// Reads, resolves and proves a law; with a box also what the two must agree on.
+/// Reads, resolves, proves and compiles a law and runs its scenarios; with a box also what the two must agree on.
 ///
 /// # Errors
 /// Every fault found, in one go.

@@ -15,7 +15,7 @@ use crate::yaml::Faults;
 #[derive(Debug)]
 pub struct Snapshot {
     /// The law.
-    pub engine: Engine,
+    pub engine: Arc<Engine>,
     /// Its digest.
     pub digest: PolicyDigest,
 }
