@@ -1,0 +1,213 @@
+//! The two bodies of an exchange: counted, bounded in time, cut when the law says so. Bytes are never copied.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::exchange::Exchange;
+use super::patience::Patience;
+use super::stream::Stream;
+use super::wire::Answer;
+use crate::verdict::Reason;
+
+/// The client's request body on its way to the upstream.
+#[derive(Debug)]
+pub(super) struct RequestBody {
+    incoming: Option<Incoming>,
+    watch: Rc<Stream>,
+    sent: Rc<dyn Count>,
+    last: Instant,
+    is_begun: bool,
+    patience: Patience,
+}
+
+/// A response body on its way to the client.
+#[derive(Debug)]
+pub(super) struct ResponseBody {
+    source: Source,
+    /// On HTTP/1.1: the next request is looked at when this is dropped.
+    answer: Option<Answer>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// From the upstream.
+    Upstream(Box<Relayed>),
+    /// A refusal.
+    Own(Full<Bytes>),
+}
+
+/// The upstream's response body, with everything that must be done when it ends.
+#[derive(Debug)]
+pub(super) struct Relayed {
+    incoming: Incoming,
+    exchange: Exchange,
+    patience: Patience,
+}
+
+/// Counts plaintext bytes of one direction.
+pub(super) trait Count: std::fmt::Debug {
+    /// `bytes` more went by.
+    fn count(&self, bytes: u64);
+}
+
+/// The body ends here: the law changed, a peer was too slow, or the other side failed.
+#[derive(Debug)]
+pub(super) struct BodyError(pub(super) Reason);
+
+impl RequestBody {
+    pub(super) fn new(incoming: Incoming, watch: Rc<Stream>, sent: Rc<dyn Count>, limit: Duration) -> Self {
+        Self { incoming: Some(incoming), watch, sent, last: Instant::now(), is_begun: false, patience: Patience::new(limit) }
+    }
+
+    /// The body of a request that has none.
+    pub(super) fn none(watch: Rc<Stream>, sent: Rc<dyn Count>) -> Self {
+        Self { incoming: None, watch, sent, last: Instant::now(), is_begun: false, patience: Patience::new(Duration::ZERO) }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        if let Poll::Ready(reason) = this.watch.cut.poll(cx) {
+            return Poll::Ready(Some(Err(BodyError(reason))));
+        }
+        match Pin::new(incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                this.is_begun = true;
+                this.last = this.watch.moved();
+                this.sent.count(frame.data_ref().map_or(0, |data| data.len() as u64));
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_broken))) => {
+                this.watch.cut.throw(Reason::MalformedRequest);
+                Poll::Ready(Some(Err(BodyError(Reason::MalformedRequest))))
+            }
+            Poll::Ready(None) => {
+                this.watch.moved();
+                Poll::Ready(None)
+            }
+            Poll::Pending => this.patience.poll_elapsed(cx, this.last).map(|()| {
+                this.watch.cut.throw(Reason::Timeout);
+                Some(Err(BodyError(Reason::Timeout)))
+            }),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+impl RequestBody {
+    /// The client's body, where not one byte of it was read: `None` where one was.
+    pub(super) fn into_unread(self) -> Option<Option<Incoming>> {
+        (!self.is_begun).then_some(self.incoming)
+    }
+}
+
+impl ResponseBody {
+    /// The body of a response that the upstream has begun.
+    pub(super) fn relayed(incoming: Incoming, mut exchange: Exchange, limit: Duration) -> Self {
+        if incoming.is_end_stream() {
+            exchange.complete();
+        }
+        let relayed = Relayed { incoming, exchange, patience: Patience::new(limit) };
+        Self { source: Source::Upstream(Box::new(relayed)), answer: None }
+    }
+
+    /// A body of our own.
+    pub(super) fn own(bytes: Bytes) -> Self {
+        Self { source: Source::Own(Full::new(bytes)), answer: None }
+    }
+
+    /// Holds back the client's next request until this body has ended.
+    pub(super) fn keep(&mut self, answer: Option<Answer>) {
+        self.answer = answer;
+    }
+}
+
+impl Relayed {
+    fn poll_relayed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Poll::Ready(reason) = self.exchange.stream().cut.poll(cx) {
+            self.exchange.fail(reason);
+            return Poll::Ready(Some(Err(BodyError(reason))));
+        }
+        match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.exchange.received(frame.data_ref().map_or(0, |data| data.len() as u64));
+                if self.incoming.is_end_stream() {
+                    self.exchange.complete();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_broken))) => {
+                self.exchange.fail(Reason::UpstreamFailed);
+                Poll::Ready(Some(Err(BodyError(Reason::UpstreamFailed))))
+            }
+            Poll::Ready(None) => {
+                self.exchange.complete();
+                Poll::Ready(None)
+            }
+            Poll::Pending => self.patience.poll_elapsed(cx, self.exchange.stream().progress()).map(|()| {
+                self.exchange.fail(Reason::Timeout);
+                Some(Err(BodyError(Reason::Timeout)))
+            }),
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.get_mut().source {
+            Source::Upstream(relayed) => relayed.poll_relayed(cx),
+            Source::Own(own) => Pin::new(own).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|e| match e {}))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Upstream(relayed) => relayed.incoming.is_end_stream(),
+            Source::Own(own) => own.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Upstream(relayed) => relayed.incoming.size_hint(),
+            Source::Own(own) => own.size_hint(),
+        }
+    }
+}
+
+impl std::fmt::Display for BodyError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.code())
+    }
+}
+
+impl std::error::Error for BodyError {}

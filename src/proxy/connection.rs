@@ -1,0 +1,383 @@
+//! One client connection: the facts known so far, what it has carried, and how it is recorded.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_local;
+use tokio::time::Instant;
+
+use super::accept::{Admission, Arrival};
+use super::body::Count;
+use super::clock;
+use super::cut::Cut;
+use super::paper::Presented;
+use super::permit::Opened;
+use super::snapshot::Snapshot;
+use super::stream::Stream;
+use super::worker::Worker;
+use crate::flow::{Flow, Hello, Name, Paper, Request, ServerName, Timestamp};
+use crate::ledger::{Body, ClientFacts, ConnectionId, Entry, Receipt, RequestFacts, Unwritable};
+use crate::metrics::{Outcome, RuleMetrics};
+use crate::policy::Masked;
+use crate::verdict::{Denied, Reason, Stage, Verdict};
+
+/// One client connection, from its arrival at a worker to its last byte.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Its number in this boot.
+    pub(super) id: ConnectionId,
+    /// Where it comes from.
+    pub(super) source: SocketAddr,
+    /// Where it was opened to.
+    pub(super) to_address: SocketAddr,
+    /// The listener that took it.
+    pub(super) listener: Name,
+    /// The worker that carries it.
+    pub(super) worker: Rc<Worker>,
+    /// Ends the whole connection.
+    pub(super) cut: Cut,
+    /// Asks it to end after what is in flight.
+    pub(super) drain: Cut,
+    /// The exchanges in flight.
+    pub(super) streams: RefCell<Vec<Rc<Stream>>>,
+    facts: RefCell<Facts>,
+    opened: OnceCell<Opened>,
+    rule: OnceCell<(Name, Arc<RuleMetrics>)>,
+    relayed_to: Cell<Option<SocketAddr>>,
+    began: Instant,
+    to_upstream: Cell<u64>,
+    to_client: Cell<u64>,
+    outcomes: RefCell<BTreeMap<u16, u64>>,
+    abandoned: Cell<u64>,
+    touched: Cell<Instant>,
+    was_denied: Cell<bool>,
+    _admission: Admission,
+}
+
+/// What the handshake showed.
+#[derive(Debug, Default)]
+struct Facts {
+    hello: Option<Arc<Hello>>,
+    presented: Option<Arc<Presented>>,
+}
+
+/// How a connection ended, as the ledger says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The client closed it.
+    Client,
+    /// The upstream closed it (a relay).
+    Upstream,
+    /// Nothing was asked for longer than the idle timeout.
+    Idle,
+    /// Something was refused on it.
+    Refused,
+    /// It was cut for this reason.
+    Cut(Reason),
+    /// It broke off.
+    Broken(Reason),
+    /// This box stops.
+    Drained,
+    /// The task that carried it failed: our mistake.
+    Panicked,
+}
+
+impl Ended {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Upstream => "upstream",
+            Self::Idle => "idle",
+            Self::Refused => "refused",
+            Self::Cut(reason) | Self::Broken(reason) => reason.code(),
+            Self::Drained => "drain",
+            Self::Panicked => "error",
+        }
+    }
+
+    const fn outcome(self) -> Outcome {
+        match self {
+            Self::Client | Self::Upstream | Self::Idle | Self::Drained => Outcome::Completed,
+            Self::Refused => Outcome::Denied,
+            Self::Cut(_) => Outcome::Cut,
+            Self::Broken(_) | Self::Panicked => Outcome::Failed,
+        }
+    }
+}
+
+impl Connection {
+    pub(super) fn new(worker: &Rc<Worker>, arrival: Arrival) -> (Rc<Self>, std::net::TcpStream) {
+        let connection = Self {
+            id: worker.shared.ledger.next_connection(),
+            source: arrival.source,
+            to_address: arrival.to_address,
+            listener: arrival.listener,
+            worker: Rc::clone(worker),
+            cut: Cut::default(),
+            drain: Cut::default(),
+            streams: RefCell::default(),
+            facts: RefCell::default(),
+            opened: OnceCell::new(),
+            rule: OnceCell::new(),
+            relayed_to: Cell::new(None),
+            began: Instant::now(),
+            to_upstream: Cell::new(0),
+            to_client: Cell::new(0),
+            outcomes: RefCell::default(),
+            abandoned: Cell::new(0),
+            touched: Cell::new(Instant::now()),
+            was_denied: Cell::new(false),
+            _admission: arrival.admission,
+        };
+        (Rc::new(connection), arrival.stream)
+    }
+
+    /// The facts of the connection as a flow at `now`.
+    pub(super) fn flow(&self, now: Timestamp) -> Flow {
+        let facts = self.facts.borrow();
+        let mut flow = Flow::arrival(now, self.source.ip(), self.to_address, Some(self.listener.clone()));
+        flow.hello.clone_from(&facts.hello);
+        flow.paper = facts.presented.as_ref().map(|presented| Arc::clone(&presented.paper));
+        flow.endpoint = self.relayed_to.get();
+        flow
+    }
+
+    pub(super) fn set_hello(&self, hello: Hello) {
+        self.facts.borrow_mut().hello = Some(Arc::new(hello));
+    }
+
+    pub(super) fn set_presented(&self, presented: Arc<Presented>) {
+        self.facts.borrow_mut().presented = Some(presented);
+    }
+
+    pub(super) fn presented(&self) -> Option<Arc<Presented>> {
+        self.facts.borrow().presented.clone()
+    }
+
+    pub(super) fn hello(&self) -> Option<Arc<Hello>> {
+        self.facts.borrow().hello.clone()
+    }
+
+    /// From now on it is a relay to this judged address.
+    pub(super) fn relay_to(&self, endpoint: SocketAddr) {
+        self.relayed_to.set(Some(endpoint));
+    }
+
+    /// Keeps the proof that its *opened* entry is on disk.
+    pub(super) fn set_opened(&self, opened: Opened) {
+        let _first = self.opened.set(opened);
+    }
+
+    /// The proof that its *opened* entry is on disk.
+    pub(super) fn opened(&self) -> Option<&Opened> {
+        self.opened.get()
+    }
+
+    /// The first rule it passed by is the one it is counted under.
+    pub(super) fn passes_by(&self, rule: &Name, system: &Name) -> &(Name, Arc<RuleMetrics>) {
+        self.rule.get_or_init(|| {
+            let metrics = self.worker.rule(rule, system);
+            metrics.opened(clock::now().as_seconds_f64());
+            (rule.clone(), metrics)
+        })
+    }
+
+    /// The rule it is counted under.
+    pub(super) fn rule(&self) -> Option<&Name> {
+        self.rule.get().map(|(rule, _)| rule)
+    }
+
+    pub(super) fn count_to_client(&self, bytes: u64) {
+        self.to_client.set(self.to_client.get() + bytes);
+    }
+
+    pub(super) fn count_to_upstream(&self, bytes: u64) {
+        self.to_upstream.set(self.to_upstream.get() + bytes);
+    }
+
+    pub(super) fn count_outcome(&self, code: u16) {
+        *self.outcomes.borrow_mut().entry(code).or_insert(0) += 1;
+    }
+
+    /// The client left an exchange unfinished. On HTTP/2 that is cheap for it and dear for us
+    /// (CVE-2023-44487): more than a few, and more than it finishes, end the connection.
+    pub(super) fn count_abandoned(&self) {
+        let abandoned = self.abandoned.get() + 1;
+        self.abandoned.set(abandoned);
+        let finished: u64 = self.outcomes.borrow().values().sum();
+        if abandoned > 100 && abandoned > finished / 2 {
+            self.cut(Reason::Limit);
+        }
+    }
+
+    /// Ends it and everything on it.
+    pub(super) fn cut(&self, reason: Reason) {
+        self.cut.throw(reason);
+        for stream in self.streams.borrow().iter() {
+            stream.cut.throw(reason);
+        }
+    }
+
+    /// Something was asked or answered on it.
+    pub(super) fn touch(&self) {
+        self.touched.set(Instant::now());
+    }
+
+    /// Since when nothing was asked or answered; `None` while an exchange is in flight.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (!self.is_busy()).then(|| self.touched.get())
+    }
+
+    /// Whether an exchange is in flight.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.streams.borrow().is_empty()
+    }
+
+    /// Puts an entry into the ledger that nobody waits for.
+    pub(super) fn note(&self, body: Body) {
+        let ledger = self.worker.shared.ledger.clone();
+        let entry = self.entry(&self.worker.snapshot(), body);
+        drop(spawn_local(async move {
+            // An unwritable ledger counts what it loses and refuses what comes next.
+            let _kept = ledger.append(entry).await;
+        }));
+    }
+
+    pub(super) fn entry(&self, snapshot: &Snapshot, body: Body) -> Entry {
+        Entry { at: clock::now(), policy: snapshot.digest, connection: Some(self.id), body }
+    }
+
+    /// Numbers an entry of this connection.
+    ///
+    /// # Errors
+    /// As [`crate::ledger::Ledger::append`].
+    pub(super) async fn append(&self, snapshot: &Snapshot, body: Body) -> Result<Receipt, Unwritable> {
+        self.worker.shared.ledger.append(self.entry(snapshot, body)).await
+    }
+
+    /// Records and counts a refusal; gives the reference to show, where it got an entry of its own.
+    pub(super) async fn refuse(
+        &self,
+        snapshot: &Snapshot,
+        denied: Denied,
+        request: Option<&Request>,
+        detail: Option<&'static str>,
+    ) -> Option<String> {
+        self.was_denied.set(true);
+        self.worker.shared.metrics.denied(denied.reason, denied.stage);
+        let is_opened = self.opened.get().is_some();
+        let body = Body::Refused {
+            client: (!is_opened).then(|| self.client_facts(snapshot)),
+            request: request.map(|request| request_facts(snapshot, self.hello().as_deref(), request)),
+            endpoint: None,
+            verdict: Verdict::Deny(denied),
+            detail: detail.map(Masked::own),
+        };
+        let entry = self.entry(snapshot, body);
+        let ledger = &self.worker.shared.ledger;
+        let receipt = if is_opened {
+            ledger.append(entry).await.ok()
+        } else {
+            ledger.append_limited(self.source.ip(), entry).await.ok().flatten()
+        };
+        receipt.map(|receipt| receipt.reference())
+    }
+
+    /// What the ledger says of the client.
+    pub(super) fn client_facts(&self, snapshot: &Snapshot) -> ClientFacts {
+        let facts = self.facts.borrow();
+        let engine = &snapshot.engine;
+        let certificate = facts.presented.as_ref().map(|presented| match presented.paper.as_ref() {
+            Paper::Absent => (Vec::new(), None),
+            Paper::Presented(certificate) => {
+                let names = certificate.identities.iter().map(|identity| engine.mask_identity(identity));
+                (names.collect(), Some(certificate.not_after))
+            }
+        });
+        let (identities, not_after) = certificate.map_or((None, None), |(names, end)| (Some(names), end));
+        ClientFacts {
+            source: self.source,
+            to_address: self.to_address,
+            listener: self.listener.clone(),
+            system: engine.system_of(self.source.ip()).cloned(),
+            server_name: facts.hello.as_ref().and_then(|hello| match &hello.server_name {
+                ServerName::Name(host) => Some(engine.mask_host(host.as_str())),
+                ServerName::Missing | ServerName::Unusable => None,
+            }),
+            tls: facts.hello.as_ref().map(|hello| hello.version),
+            identities,
+            not_after,
+        }
+    }
+
+    /// Records how it ended, where it was opened at all.
+    pub(super) async fn close(&self, ended: Ended) {
+        let ended = self.cut.reason().map_or(ended, Ended::Cut);
+        if let Ended::Cut(reason) = ended {
+            self.worker.shared.metrics.connection_cut(reason);
+        }
+        let denied = self.was_denied.get() && ended.outcome() == Outcome::Completed;
+        if let Some((_, metrics)) = self.rule.get() {
+            metrics.closed(if denied { Outcome::Denied } else { ended.outcome() });
+        }
+        if self.opened.get().is_none() {
+            return;
+        }
+        let body = Body::Closed {
+            to_upstream: self.to_upstream.get(),
+            to_client: self.to_client.get(),
+            duration: self.duration(),
+            how: Masked::own(ended.text()),
+            outcomes: self.outcomes.take(),
+        };
+        let snapshot = self.worker.snapshot();
+        let _kept = self.append(&snapshot, body).await;
+    }
+
+    fn duration(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+/// What the ledger says of a request.
+pub(super) fn request_facts(snapshot: &Snapshot, hello: Option<&Hello>, request: &Request) -> RequestFacts {
+    let engine = &snapshot.engine;
+    // The host is told only where it is not the server name that *opened* has already told.
+    let told = hello.is_some_and(|hello| match (&hello.server_name, &request.host) {
+        (ServerName::Name(name), Some(host)) => name == host,
+        (ServerName::Name(_) | ServerName::Missing | ServerName::Unusable, _) => false,
+    });
+    let host = request.host.as_ref().filter(|_| !told);
+    RequestFacts {
+        method: engine.mask_method(&request.method),
+        host: host.map(|host| engine.mask_host(host.as_str())),
+        path: engine.mask_path(&request.path),
+    }
+}
+
+/// Counts the request bytes of a connection under a rule.
+#[derive(Debug)]
+pub(super) struct Upward {
+    connection: Rc<Connection>,
+    metrics: Arc<RuleMetrics>,
+}
+
+impl Upward {
+    pub(super) fn new(connection: &Rc<Connection>, metrics: &Arc<RuleMetrics>) -> Self {
+        Self { connection: Rc::clone(connection), metrics: Arc::clone(metrics) }
+    }
+}
+
+impl Count for Upward {
+    fn count(&self, bytes: u64) {
+        if bytes > 0 {
+            self.connection.count_to_upstream(bytes);
+            self.metrics.to_upstream(bytes);
+        }
+    }
+}
+

@@ -1,0 +1,87 @@
+//! One permitted exchange after its response head: counts, ends, and gives the upstream connection back.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::pool::Checkout;
+use super::stream::{Registered, Stream};
+use crate::flow::Name;
+use crate::ledger::Body;
+use crate::metrics::RuleMetrics;
+use crate::policy::Masked;
+use crate::verdict::{Reason, Stage};
+
+/// An exchange whose response is on its way. Ends exactly once: complete, failed, or left by the client.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    registered: Registered,
+    checkout: Option<Checkout>,
+    rule: Name,
+    metrics: Arc<RuleMetrics>,
+    code: u16,
+    began: Instant,
+}
+
+impl Exchange {
+    pub(super) const fn new(
+        registered: Registered,
+        checkout: Checkout,
+        (rule, metrics): (Name, Arc<RuleMetrics>),
+        code: u16,
+        began: Instant,
+    ) -> Self {
+        Self { registered, checkout: Some(checkout), rule, metrics, code, began }
+    }
+
+    pub(super) const fn stream(&self) -> &Rc<Stream> {
+        self.registered.stream()
+    }
+
+    /// `bytes` of the response body went by.
+    pub(super) fn received(&self, bytes: u64) {
+        self.stream().moved();
+        self.registered.connection().count_to_client(bytes);
+        self.metrics.to_client(bytes);
+    }
+
+    /// The last byte of the response was handed on: the upstream connection can serve the next request.
+    pub(super) fn complete(&mut self) {
+        if let Some(mut checkout) = self.checkout.take() {
+            checkout.give_back();
+            self.end();
+        }
+    }
+
+    /// It broke off; the upstream connection is ended with it.
+    pub(super) fn fail(&mut self, reason: Reason) {
+        if let Some(checkout) = self.checkout.take() {
+            drop(checkout);
+            self.end();
+            let endpoint = self.stream().flow.borrow().endpoint;
+            self.registered.connection().note(Body::Failed {
+                reason,
+                stage: Stage::Content,
+                rule: Some(self.rule.clone()),
+                endpoint,
+                detail: Some(Masked::own("the response broke off")),
+            });
+        }
+    }
+
+    fn end(&self) {
+        self.metrics.request(self.code, self.began.elapsed());
+        self.registered.connection().count_outcome(self.code);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // The client left before the end: what it left is ended, not drained.
+        if self.checkout.take().is_some() {
+            self.registered.connection().count_abandoned();
+            self.end();
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! HTTP/1.1 toward the client: hyper behind the guard. While a client is idle hyper is taken down and only the TLS
+//! state stays; it is built again when the next byte comes.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout};
+
+use super::connection::{Connection, Ended};
+use super::http;
+use super::refusal::Refusal;
+use super::socket;
+use super::wire::{Ending, Exchange, Guard, Late, Patience, Place, Watch};
+use crate::verdict::{Denied, Reason, Stage};
+
+/// A client that asks nothing for this long is parked.
+const PARK_AFTER: Duration = Duration::from_millis(500);
+
+/// How one spell of hyper ended.
+enum Turn {
+    /// hyper is done with the connection.
+    Done(bool),
+    /// The law, or a bound, ended it.
+    Cut(Reason),
+    /// The client was late.
+    Late(Late),
+    /// This box stops, and nothing is owed.
+    Drained,
+}
+
+/// Serves one connection until it ends.
+pub(super) async fn serve<S>(connection: &Rc<Connection>, stream: S) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let mut guard = Guard::new(stream, connection.worker.snapshot().limits().header_size);
+    loop {
+        let (returned, turn) = Box::pin(spell(connection, guard)).await;
+        guard = returned;
+        match turn {
+            Turn::Late(Late::Idle) => match parked(connection, &mut guard).await {
+                Some(ended) => return finish(guard, ended).await,
+                None => {}
+            },
+            other => return Box::pin(end(connection, guard, other)).await,
+        }
+    }
+}
+
+/// One spell of hyper around the guard, which comes back from it.
+async fn spell<S>(connection: &Rc<Connection>, guard: Guard<S>) -> (Guard<S>, Turn)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let exchange = Rc::clone(guard.exchange());
+    let mut watch = Watch::new(Rc::clone(&exchange), patience(connection));
+    let service = service_fn(|request| {
+        let answer = Some(exchange.answer());
+        Box::pin(http::serve(Rc::clone(connection), answer, request))
+    });
+    let mut hyper = http1::Builder::new()
+        .keep_alive(true)
+        .max_headers(128)
+        .max_buf_size(buffer_size(connection))
+        .serve_connection(TokioIo::new(guard), service);
+    let mut draining = false;
+    let turn = poll_fn(|cx| {
+        if let Poll::Ready(reason) = connection.cut.poll(cx) {
+            return Poll::Ready(Turn::Cut(reason));
+        }
+        if !draining && connection.drain.poll(cx).is_ready() {
+            draining = true;
+            if exchange.idle_since().is_some() {
+                return Poll::Ready(Turn::Drained);
+            }
+            Pin::new(&mut hyper).graceful_shutdown();
+        }
+        if let Poll::Ready(done) = hyper.poll_without_shutdown(cx) {
+            return Poll::Ready(Turn::Done(done.is_ok()));
+        }
+        Pin::new(&mut watch).poll(cx).map(Turn::Late)
+    })
+    .await;
+    (hyper.into_parts().io.into_inner(), turn)
+}
+
+fn patience(connection: &Connection) -> Patience {
+    let snapshot = connection.worker.snapshot();
+    let limits = snapshot.limits();
+    let idle = snapshot.idle_timeout(connection.rule());
+    Patience { idle: idle.min(PARK_AFTER), head: limits.handshake_timeout, write: limits.idle_timeout }
+}
+
+/// hyper must be able to hold the largest head that the guard lets through.
+fn buffer_size(connection: &Connection) -> usize {
+    connection.worker.snapshot().limits().header_size.max(8 * 1024) + 8 * 1024
+}
+
+/// Waits for the next request with nothing but the TLS state. `None`: there is one.
+async fn parked<S>(connection: &Rc<Connection>, guard: &mut Guard<S>) -> Option<Ended>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let idle = connection.worker.snapshot().idle_timeout(connection.rule());
+    let rest = idle.saturating_sub(PARK_AFTER);
+    tokio::select! {
+        biased;
+        reason = connection.cut.thrown() => Some(Ended::Cut(reason)),
+        _draining = connection.drain.thrown() => Some(Ended::Drained),
+        arrived = guard.arrived() => match arrived {
+            Ok(true) => None,
+            Ok(false) | Err(_) => Some(Ended::Client),
+        },
+        () = tokio::time::sleep(rest) => Some(Ended::Idle),
+    }
+}
+
+async fn end<S>(connection: &Rc<Connection>, guard: Guard<S>, turn: Turn) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let exchange = Rc::clone(guard.exchange());
+    match turn {
+        Turn::Cut(reason) => Ended::Cut(reason),
+        Turn::Drained => finish(guard, Ended::Drained).await,
+        Turn::Late(Late::Head) => {
+            let denied = Denied::plain(Reason::Timeout, Stage::Request);
+            let status = denied.reason.status();
+            answer_and_end(connection, guard, denied, status, "a head was not completed in time").await
+        }
+        Turn::Late(Late::Idle) => finish(guard, Ended::Idle).await,
+        Turn::Late(Late::Write) => Ended::Broken(Reason::Timeout),
+        Turn::Done(is_ok) => match exchange.breach() {
+            Some(breach) if breach.place == Place::Head && is_ok => {
+                let denied = Denied::plain(breach.violation.reason(), Stage::Request);
+                let status = breach.violation.status();
+                answer_and_end(connection, guard, denied, status, breach.violation.description()).await
+            }
+            _ => finish(guard, done(connection, &exchange, is_ok)).await,
+        },
+    }
+}
+
+fn done(connection: &Connection, exchange: &Exchange, is_ok: bool) -> Ended {
+    match exchange.ending() {
+        Some(Ending::Clean) => Ended::Client,
+        Some(Ending::InHead | Ending::InBody) => Ended::Broken(Reason::MalformedRequest),
+        None if connection.worker.is_draining() => Ended::Drained,
+        None if is_ok => Ended::Refused,
+        None => Ended::Broken(Reason::UpstreamFailed),
+    }
+}
+
+/// What hyper never saw is answered here: recorded first, so that the answer has its reference.
+async fn answer_and_end<S>(
+    connection: &Rc<Connection>,
+    guard: Guard<S>,
+    denied: Denied,
+    status: u16,
+    detail: &'static str,
+) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let snapshot = connection.worker.snapshot();
+    let reason = denied.reason;
+    let reference = connection.refuse(&snapshot, denied, None, Some(detail)).await;
+    connection.count_outcome(status);
+    let mut stream = guard.into_inner();
+    let bytes = Refusal { reason, status, reference }.bytes();
+    let written = timeout(WRITE_PATIENCE, stream.write_all(&bytes)).await;
+    if matches!(written, Ok(Ok(()))) {
+        close(stream).await;
+    }
+    Ended::Refused
+}
+
+/// For the last words to somebody who may not be listening.
+const WRITE_PATIENCE: Duration = Duration::from_secs(2);
+
+async fn finish<S>(guard: Guard<S>, ended: Ended) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    close(guard.into_inner()).await;
+    ended
+}
+
+/// Ends TLS in order and lingers, so that the last answer is read before the connection is gone.
+async fn close<S>(mut stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let began = Instant::now();
+    if let Ok(Ok(())) = timeout(WRITE_PATIENCE, stream.shutdown()).await {
+        socket::linger(&mut stream).await;
+    }
+    tracing::trace!(took = ?began.elapsed(), "closed");
+}

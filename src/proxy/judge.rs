@@ -1,0 +1,88 @@
+//! Live connections judged again: the law, a revocation list or the clock has changed. Decides nothing itself.
+
+use std::rc::Rc;
+
+use super::clock;
+use super::connection::{Connection, request_facts};
+use super::snapshot::Snapshot;
+use super::stream::Stream;
+use super::worker::Worker;
+use crate::flow::Timestamp;
+use crate::ledger::Body;
+use crate::policy::Masked;
+use crate::verdict::{Denied, Stage, Verdict};
+
+/// Judges everything that `worker` carries. Cuts what is no longer allowed and nothing else; gives the
+/// number of connections that were cut.
+pub(super) fn again(worker: &Worker) -> usize {
+    let (now, snapshot) = (clock::now(), worker.snapshot());
+    let connections = worker.connections();
+    let cut = connections.iter().filter(|connection| is_cut(connection, &snapshot, now)).count();
+    worker.pool.judge(|key, dialled_as| {
+        let mut flow = dialled_as.clone();
+        flow.at = now;
+        let refused = match snapshot.engine.decide(&flow) {
+            // What was wrong with the client that it was dialled for is nothing against the connection.
+            Verdict::Deny(denied) => denied.stage >= Stage::Dial,
+            Verdict::Allow(_) | Verdict::NotYet(_) => false,
+        };
+        refused || !snapshot.has_leg(key.endpoint, &key.material)
+    });
+    cut
+}
+
+fn is_cut(connection: &Rc<Connection>, snapshot: &Snapshot, now: Timestamp) -> bool {
+    look_at_papers_again(connection, snapshot, now);
+    if let Verdict::Deny(denied) = snapshot.engine.decide(&connection.flow(now)) {
+        let reason = denied.reason;
+        record(connection, denied, None);
+        connection.cut(reason);
+        return true;
+    }
+    let streams: Vec<Rc<Stream>> = connection.streams.borrow().clone();
+    for stream in streams {
+        judge_stream(connection, &stream, snapshot, now);
+    }
+    false
+}
+
+/// The same certificate under the trust of today: its chain and its revocation may read otherwise.
+fn look_at_papers_again(connection: &Connection, snapshot: &Snapshot, now: Timestamp) {
+    let Some(presented) = connection.presented() else { return };
+    if let Some(tls) = snapshot.listener(&connection.listener) {
+        connection.set_presented(connection.worker.papers.present(&presented.chain, &tls.clients, now));
+    }
+}
+
+fn judge_stream(connection: &Rc<Connection>, stream: &Stream, snapshot: &Snapshot, now: Timestamp) {
+    let mut flow = connection.flow(now);
+    {
+        let known = stream.flow.borrow();
+        flow.request.clone_from(&known.request);
+        flow.endpoint = known.endpoint;
+    }
+    let verdict = snapshot.engine.decide(&flow);
+    stream.flow.replace(flow);
+    if let Verdict::Deny(denied) = verdict {
+        let reason = denied.reason;
+        record(connection, denied, Some(stream));
+        stream.cut.throw(reason);
+    }
+}
+
+fn record(connection: &Rc<Connection>, denied: Denied, stream: Option<&Stream>) {
+    let worker = &connection.worker;
+    worker.shared.metrics.denied(denied.reason, denied.stage);
+    let snapshot = worker.snapshot();
+    let hello = connection.hello();
+    let flow = stream.map(|stream| stream.flow.borrow());
+    let request = flow.as_ref().and_then(|flow| flow.request.as_ref());
+    let is_opened = connection.opened().is_some();
+    connection.note(Body::Refused {
+        client: (!is_opened).then(|| connection.client_facts(&snapshot)),
+        request: request.map(|request| request_facts(&snapshot, hello.as_deref(), request)),
+        endpoint: flow.as_ref().and_then(|flow| flow.endpoint),
+        verdict: Verdict::Deny(denied),
+        detail: Some(Masked::own("it was live when the law changed")),
+    });
+}

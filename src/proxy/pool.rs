@@ -1,0 +1,402 @@
+//! A worker's pool of upstream connections: keyed by endpoint and TLS material, so that a connection is used
+//! again only under the trust, certificate and names it was made with. Never decides who may pass.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::Instant;
+
+use super::body::RequestBody;
+use super::permit::RequestPermit;
+use super::slot::{Slot, Slots};
+use super::upstream::Dialled;
+use crate::flow::{Alpn, Flow};
+
+/// Requests at a time on one HTTP/2 upstream connection; beyond it another one is dialled. The usual
+/// `SETTINGS_MAX_CONCURRENT_STREAMS` of servers (RFC 9113 §6.5.2 recommends no smaller one).
+const STREAMS_MAX: usize = 100;
+
+/// How long an endpoint that could not be reached goes behind the others.
+const SHUNNED: Duration = Duration::from_secs(5);
+
+/// What must be equal for a connection to be used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// The judged address.
+    pub(super) endpoint: SocketAddr,
+    /// The digest of the upstream's TLS material.
+    pub(super) material: [u8; 32],
+}
+
+/// The upstream connections of one worker.
+#[derive(Debug)]
+pub(super) struct Pool {
+    slots: Arc<Slots>,
+    entries: RefCell<HashMap<Key, Entry>>,
+    failed: RefCell<HashMap<SocketAddr, Instant>>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    idle: Vec<Idle>,
+    shared: Vec<Rc<Multiplexed>>,
+    speaks: Option<Alpn>,
+    dialling: bool,
+    waiting: usize,
+    arrived: Rc<Notify>,
+}
+
+/// An HTTP/1.1 connection that nobody uses.
+#[derive(Debug)]
+struct Idle {
+    connection: Single,
+    since: Instant,
+}
+
+/// An HTTP/1.1 connection: one exchange at a time.
+#[derive(Debug)]
+struct Single {
+    sender: http1::SendRequest<RequestBody>,
+    leg: Leg,
+}
+
+/// An HTTP/2 connection: many exchanges at a time.
+#[derive(Debug)]
+struct Multiplexed {
+    sender: http2::SendRequest<RequestBody>,
+    leg: Leg,
+    streams: Cell<usize>,
+    since: Cell<Instant>,
+}
+
+/// What a connection was dialled as, and how it is ended.
+#[derive(Debug)]
+struct Leg {
+    dialled_as: Flow,
+    driver: AbortHandle,
+}
+
+impl Drop for Leg {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// A connection lent for one exchange. Unless it is given back it is ended: a half-used HTTP/1.1 connection
+/// serves nobody.
+#[derive(Debug)]
+pub(super) struct Checkout {
+    pool: Rc<Pool>,
+    key: Key,
+    lent: Lent,
+    pooled: bool,
+}
+
+#[derive(Debug)]
+enum Lent {
+    Single(Single),
+    Shared(Rc<Multiplexed>),
+    Returned,
+}
+
+/// Why a request was not answered.
+#[derive(Debug)]
+pub(super) struct SendError {
+    /// The request, where not one byte of it was sent.
+    pub(super) unsent: Option<Box<Request<RequestBody>>>,
+    /// Whether it ended before the first byte of a response.
+    pub(super) before_response: bool,
+    /// Whether it did not end, but took too long.
+    pub(super) timed_out: bool,
+}
+
+impl SendError {
+    fn unsent(request: Request<RequestBody>) -> Self {
+        Self { unsent: Some(Box::new(request)), before_response: true, timed_out: false }
+    }
+}
+
+/// A worker's right to dial for a key while others wait for what comes of it.
+#[derive(Debug)]
+pub(super) struct Dialling {
+    pool: Rc<Pool>,
+    key: Key,
+}
+
+/// Spawns onto the worker's own thread: nothing on the data path crosses threads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor
+where
+    F::Output: 'static,
+{
+    fn execute(&self, future: F) {
+        drop(spawn_local(future));
+    }
+}
+
+impl Pool {
+    pub(super) fn new(slots: Arc<Slots>) -> Self {
+        Self { slots, entries: RefCell::default(), failed: RefCell::default() }
+    }
+
+    /// Waits until this worker gets a connection for `key` back, or a dial that is under way has ended.
+    pub(super) async fn arrival(&self, key: Key) {
+        let waiting = Waiting::new(self, key);
+        waiting.arrived.notified().await;
+    }
+
+    /// A connection that can take one more exchange now.
+    pub(super) fn take(self: &Rc<Self>, key: Key) -> Option<Checkout> {
+        let mut entries = self.entries.borrow_mut();
+        let entry = entries.get_mut(&key)?;
+        entry.shared.retain(|shared| !shared.sender.is_closed());
+        if let Some(shared) = entry.shared.iter().find(|shared| shared.streams.get() < STREAMS_MAX) {
+            shared.streams.set(shared.streams.get() + 1);
+            return Some(self.lend(key, Lent::Shared(Rc::clone(shared)), true));
+        }
+        while let Some(idle) = entry.idle.pop() {
+            if !idle.connection.sender.is_closed() {
+                return Some(self.lend(key, Lent::Single(idle.connection), true));
+            }
+        }
+        None
+    }
+
+    fn lend(self: &Rc<Self>, key: Key, lent: Lent, pooled: bool) -> Checkout {
+        Checkout { pool: Rc::clone(self), key, lent, pooled }
+    }
+
+    /// Asks to dial. While it is not known to speak HTTP/1.1, only one at a time dials: an HTTP/2 connection
+    /// will serve everybody who waits.
+    /// `None`: wait for [`Pool::arrival`], then look again.
+    pub(super) fn begin_dial(self: &Rc<Self>, key: Key) -> Option<Dialling> {
+        let mut entries = self.entries.borrow_mut();
+        let entry = entries.entry(key).or_default();
+        if entry.dialling && entry.speaks != Some(Alpn::Http11) {
+            return None;
+        }
+        entry.dialling = true;
+        Some(Dialling { pool: Rc::clone(self), key })
+    }
+
+    /// Takes up a fresh connection and lends it at once.
+    ///
+    /// # Errors
+    /// Where the HTTP/2 preface or settings could not be written.
+    pub(super) async fn adopt(self: &Rc<Self>, key: Key, dialled: Dialled, slot: Slot, flow: Flow) -> hyper::Result<Checkout> {
+        let io = TokioIo::new(dialled.stream);
+        let speaks = dialled.alpn.unwrap_or(Alpn::Http11);
+        let lent = match speaks {
+            Alpn::Http11 => {
+                let (sender, driver) = http1::Builder::new().max_headers(128).handshake(io).await?;
+                Lent::Single(Single { sender, leg: Leg { dialled_as: flow, driver: drive(driver, slot) } })
+            }
+            Alpn::H2 => {
+                let (sender, driver) = http2_builder().handshake(io).await?;
+                let leg = Leg { dialled_as: flow, driver: drive(driver, slot) };
+                Lent::Shared(Rc::new(Multiplexed { sender, leg, streams: Cell::new(1), since: Cell::new(Instant::now()) }))
+            }
+        };
+        let mut entries = self.entries.borrow_mut();
+        let entry = entries.entry(key).or_default();
+        entry.speaks = Some(speaks);
+        if let Lent::Shared(shared) = &lent {
+            entry.shared.push(Rc::clone(shared));
+        }
+        drop(entries);
+        Ok(self.lend(key, lent, false))
+    }
+
+    /// Ends what has been idle for longer than `patience`, is broken, or sits on a place that somebody waits for.
+    pub(super) fn sweep(&self, patience: Duration) {
+        let now = Instant::now();
+        let fresh = |since: Instant| now.duration_since(since) < patience;
+        self.entries.borrow_mut().retain(|key, entry| {
+            let wanted = self.slots.is_wanted(key.endpoint);
+            entry.idle.retain(|idle| !idle.connection.sender.is_closed() && fresh(idle.since) && !wanted);
+            entry.shared.retain(|shared| {
+                let idle = shared.streams.get() == 0;
+                !shared.sender.is_closed() && !(idle && (wanted || !fresh(shared.since.get())))
+            });
+            !(entry.idle.is_empty() && entry.shared.is_empty() && !entry.dialling && entry.waiting == 0)
+        });
+        self.failed.borrow_mut().retain(|_, when| now.duration_since(*when) < SHUNNED);
+    }
+
+    /// Drops the idle connections that `is_refused` says of: the law has changed.
+    pub(super) fn judge(&self, is_refused: impl Fn(Key, &Flow) -> bool) {
+        for (key, entry) in self.entries.borrow_mut().iter_mut() {
+            entry.idle.retain(|idle| !is_refused(*key, &idle.connection.leg.dialled_as));
+            // A shared one that is in use ends with its last stream: streams are judged one by one.
+            entry.shared.retain(|shared| !is_refused(*key, &shared.leg.dialled_as));
+        }
+    }
+
+    /// Remembers that an endpoint could not be reached.
+    pub(super) fn shun(&self, endpoint: SocketAddr) {
+        self.failed.borrow_mut().insert(endpoint, Instant::now());
+    }
+
+    /// It was reached after all.
+    pub(super) fn trust_again(&self, endpoint: SocketAddr) {
+        self.failed.borrow_mut().remove(&endpoint);
+    }
+
+    /// Whether it could not be reached a moment ago.
+    pub(super) fn is_shunned(&self, endpoint: SocketAddr) -> bool {
+        let failed = self.failed.borrow();
+        failed.get(&endpoint).is_some_and(|when| when.elapsed() < SHUNNED)
+    }
+
+    fn give_back(&self, key: Key, connection: Single) {
+        let mut entries = self.entries.borrow_mut();
+        let entry = entries.entry(key).or_default();
+        if entry.waiting > 0 || !self.slots.is_wanted(key.endpoint) {
+            entry.idle.push(Idle { connection, since: Instant::now() });
+            entry.arrived.notify_one();
+        }
+        // Else another worker waits for the place: the connection ends here and frees it.
+    }
+}
+
+/// Somebody of this worker waits for a connection.
+struct Waiting<'a> {
+    pool: &'a Pool,
+    key: Key,
+    arrived: Rc<Notify>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(pool: &'a Pool, key: Key) -> Self {
+        let mut entries = pool.entries.borrow_mut();
+        let entry = entries.entry(key).or_default();
+        entry.waiting += 1;
+        Self { pool, key, arrived: Rc::clone(&entry.arrived) }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(entry) = self.pool.entries.borrow_mut().get_mut(&self.key) {
+            entry.waiting = entry.waiting.saturating_sub(1);
+        }
+    }
+}
+
+fn http2_builder() -> http2::Builder<LocalExecutor> {
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20)
+        .max_send_buf_size(256 << 10)
+        .max_header_list_size(64 << 10)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    builder
+}
+
+/// Runs the connection on the worker until it ends; its place is given back then.
+fn drive<F>(connection: F, slot: Slot) -> AbortHandle
+where
+    F: Future<Output = hyper::Result<()>> + 'static,
+{
+    let driver = spawn_local(async move {
+        // How it ended is seen by the exchange that was on it, if there was one.
+        let _ended = connection.await;
+        drop(slot);
+    });
+    driver.abort_handle()
+}
+
+impl Drop for Dialling {
+    fn drop(&mut self) {
+        if let Some(entry) = self.pool.entries.borrow_mut().get_mut(&self.key) {
+            entry.dialling = false;
+            entry.arrived.notify_waiters();
+        }
+    }
+}
+
+impl Checkout {
+    /// Whether it has served before.
+    pub(super) const fn is_pooled(&self) -> bool {
+        self.pooled
+    }
+
+    /// Whether it speaks HTTP/2.
+    pub(super) const fn is_http2(&self) -> bool {
+        matches!(self.lent, Lent::Shared(_))
+    }
+
+    /// Sends what `permit` permits. The permit is for this very address or nothing is sent.
+    ///
+    /// # Errors
+    /// [`SendError`] tells what may be tried again.
+    pub(super) async fn send(
+        &mut self,
+        permit: RequestPermit,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, SendError> {
+        if permit.endpoint() != self.key.endpoint {
+            return Err(SendError::unsent(request));
+        }
+        let sent = match &mut self.lent {
+            Lent::Single(single) => {
+                if single.sender.ready().await.is_err() {
+                    return Err(SendError::unsent(request));
+                }
+                single.sender.try_send_request(request).await
+            }
+            Lent::Shared(shared) => {
+                let mut sender = shared.sender.clone();
+                if sender.ready().await.is_err() {
+                    return Err(SendError::unsent(request));
+                }
+                sender.try_send_request(request).await
+            }
+            Lent::Returned => return Err(SendError::unsent(request)),
+        };
+        sent.map_err(|mut failed| {
+            let unsent = failed.take_message().map(Box::new);
+            let error = failed.into_error();
+            let before_response = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+            SendError { unsent, before_response, timed_out: false }
+        })
+    }
+
+    /// Gives it back after the last byte of a response.
+    pub(super) fn give_back(&mut self) {
+        match std::mem::replace(&mut self.lent, Lent::Returned) {
+            Lent::Single(single) => self.pool.give_back(self.key, single),
+            Lent::Shared(shared) => release(&shared),
+            Lent::Returned => {}
+        }
+    }
+}
+
+fn release(shared: &Multiplexed) {
+    shared.streams.set(shared.streams.get().saturating_sub(1));
+    shared.since.set(Instant::now());
+}
+
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        // A single connection ends here with its `Leg`; a stream of a shared one was reset by its body.
+        if let Lent::Shared(shared) = &self.lent {
+            release(shared);
+        }
+    }
+}

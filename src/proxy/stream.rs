@@ -1,0 +1,80 @@
+//! One request and its response while they travel: what both bodies and the judge share.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::cut::Cut;
+use crate::flow::Flow;
+use crate::verdict::Reason;
+
+/// One exchange in flight. Registered with its connection from judgement until its last byte.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// What it was allowed as, endpoint included; judged again when the law changes.
+    pub(super) flow: RefCell<Flow>,
+    /// Ends it.
+    pub(super) cut: Cut,
+    progress: Cell<Instant>,
+}
+
+impl Stream {
+    pub(super) fn new(flow: Flow) -> Self {
+        Self { flow: RefCell::new(flow), cut: Cut::default(), progress: Cell::new(Instant::now()) }
+    }
+
+    /// Something moved, in either direction; gives the moment.
+    pub(super) fn moved(&self) -> Instant {
+        let now = Instant::now();
+        self.progress.set(now);
+        now
+    }
+
+    /// When something last moved.
+    pub(super) fn progress(&self) -> Instant {
+        self.progress.get()
+    }
+
+    /// Cuts it where nothing has moved for `patience`: a peer that does not read is not waited for for ever.
+    pub(super) fn cut_if_stalled(&self, now: Instant, patience: Duration) {
+        if now.duration_since(self.progress()) > patience {
+            self.cut.throw(Reason::Timeout);
+        }
+    }
+}
+
+/// Keeps a stream registered with its connection.
+#[derive(Debug)]
+pub(super) struct Registered {
+    connection: Rc<Connection>,
+    stream: Rc<Stream>,
+}
+
+impl Registered {
+    pub(super) fn new(connection: &Rc<Connection>, flow: Flow) -> Self {
+        let stream = Rc::new(Stream::new(flow));
+        connection.streams.borrow_mut().push(Rc::clone(&stream));
+        Self { connection: Rc::clone(connection), stream }
+    }
+
+    pub(super) fn stream(&self) -> &Rc<Stream> {
+        &self.stream
+    }
+
+    pub(super) fn connection(&self) -> &Rc<Connection> {
+        &self.connection
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.connection.touch();
+        let mut streams = self.connection.streams.borrow_mut();
+        if let Some(index) = streams.iter().position(|stream| Rc::ptr_eq(stream, &self.stream)) {
+            streams.swap_remove(index);
+        }
+    }
+}
