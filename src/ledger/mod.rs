@@ -4,7 +4,7 @@
 
 mod entry;
 
-pub use entry::{Body, ConnectionId, Entry, Kind, PolicyDigest};
+pub use entry::{Body, ClientFacts, ConnectionId, Entry, Kind, PolicyDigest, RequestFacts};
 
 use std::sync::Arc;
 

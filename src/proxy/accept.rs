@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::shared::Shared;
@@ -91,19 +90,30 @@ impl Drop for Admission {
 }
 
 /// Accepts on one socket until `stop` says so.
-pub(super) async fn accept(listener: BoundListener, shared: Arc<Shared>, desks: Arc<[Desk]>, mut stop: watch::Receiver<bool>) {
-    let Ok(socket) = AsyncFd::with_interest(listener.socket, Interest::READABLE) else {
-        tracing::error!(listener = %listener.name, "the listener cannot be polled");
-        return;
+pub(super) async fn accept(
+    listener: BoundListener,
+    shared: Arc<Shared>,
+    desks: Arc<[Desk]>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let socket = match TcpListener::from_std(listener.socket) {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(listener = %listener.name, %error, "the listener cannot be polled");
+            return;
+        }
     };
     loop {
         let accepted = tokio::select! {
             biased;
             _ = stop.changed() => return,
-            accepted = socket.async_io(Interest::READABLE, |socket| socket.accept()) => accepted,
+            accepted = socket.accept() => accepted,
         };
         match accepted {
-            Ok((stream, source)) => arrive(stream, source, &listener.name, &shared, &desks).await,
+            Ok((stream, source)) => match stream.into_std() {
+                Ok(stream) => arrive(stream, source, &listener.name, &shared, &desks).await,
+                Err(error) => pause_after(&error, &shared).await,
+            },
             Err(error) => pause_after(&error, &shared).await,
         }
     }
@@ -119,7 +129,13 @@ async fn pause_after(error: &io::Error, shared: &Shared) {
     }
 }
 
-async fn arrive(stream: TcpStream, source: SocketAddr, listener: &Name, shared: &Arc<Shared>, desks: &[Desk]) {
+async fn arrive(
+    stream: TcpStream,
+    source: SocketAddr,
+    listener: &Name,
+    shared: &Arc<Shared>,
+    desks: &[Desk],
+) {
     let Ok(to_address) = stream.local_addr() else { return };
     let snapshot = shared.snapshot.load();
     let flow = Flow::arrival(clock::now(), source.ip(), to_address, Some(listener.clone()));
@@ -131,10 +147,8 @@ async fn arrive(stream: TcpStream, source: SocketAddr, listener: &Name, shared: 
             refuse(shared, &flow, source, Denied::plain(Reason::Limit, Stage::Accept)).await;
         }
         (Verdict::Allow(_) | Verdict::NotYet(_), Some(admission)) => {
-            if stream.set_nonblocking(true).is_ok() {
-                let listener = listener.clone();
-                hand_over(Arrival { stream, source, to_address, listener, admission }, desks).await;
-            }
+            let listener = listener.clone();
+            hand_over(Arrival { stream, source, to_address, listener, admission }, desks).await;
         }
     }
 }
@@ -154,7 +168,13 @@ async fn refuse(shared: &Shared, flow: &Flow, source: SocketAddr, denied: Denied
         identities: None,
         not_after: None,
     };
-    let body = Body::Refused { client: Some(client), request: None, endpoint: None, verdict: Verdict::Deny(denied), detail: None };
+    let body = Body::Refused {
+        client: Some(client),
+        request: None,
+        endpoint: None,
+        verdict: Verdict::Deny(denied),
+        detail: None,
+    };
     let entry = Entry { at: flow.at, policy: snapshot.digest, connection: None, body };
     // Nothing was let through, so nothing depends on whether this could be kept; the ledger counts a loss.
     let _kept = shared.ledger.append_limited(source.ip(), entry).await;
@@ -162,7 +182,9 @@ async fn refuse(shared: &Shared, flow: &Flow, source: SocketAddr, denied: Denied
 
 /// To the worker with the fewest; a full desk holds the acceptor back rather than losing anybody.
 async fn hand_over(arrival: Arrival, desks: &[Desk]) {
-    let Some(desk) = desks.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed)) else { return };
+    let Some(desk) = desks.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed)) else {
+        return;
+    };
     desk.load.fetch_add(1, Ordering::Relaxed);
     if desk.arrivals.send(arrival).await.is_err() {
         desk.load.fetch_sub(1, Ordering::Relaxed);

@@ -63,13 +63,31 @@ pub(super) trait Count: std::fmt::Debug {
 pub(super) struct BodyError(pub(super) Reason);
 
 impl RequestBody {
-    pub(super) fn new(incoming: Incoming, watch: Rc<Stream>, sent: Rc<dyn Count>, limit: Duration) -> Self {
-        Self { incoming: Some(incoming), watch, sent, last: Instant::now(), is_begun: false, patience: Patience::new(limit) }
+    /// Watches the client's body, if there is one: counted by `sent`, at most `limit` between two reads.
+    pub(super) fn new(
+        incoming: Option<Incoming>,
+        watch: Rc<Stream>,
+        sent: Rc<dyn Count>,
+        limit: Duration,
+    ) -> Self {
+        Self {
+            incoming,
+            watch,
+            sent,
+            last: Instant::now(),
+            is_begun: false,
+            patience: Patience::new(limit),
+        }
     }
 
-    /// The body of a request that has none.
-    pub(super) fn none(watch: Rc<Stream>, sent: Rc<dyn Count>) -> Self {
-        Self { incoming: None, watch, sent, last: Instant::now(), is_begun: false, patience: Patience::new(Duration::ZERO) }
+    /// Whether not one byte of it was read.
+    pub(super) const fn is_unread(&self) -> bool {
+        !self.is_begun
+    }
+
+    /// The client's body.
+    pub(super) fn into_incoming(self) -> Option<Incoming> {
+        self.incoming
     }
 }
 
@@ -117,13 +135,6 @@ impl Body for RequestBody {
     }
 }
 
-impl RequestBody {
-    /// The client's body, where not one byte of it was read: `None` where one was.
-    pub(super) fn into_unread(self) -> Option<Option<Incoming>> {
-        (!self.is_begun).then_some(self.incoming)
-    }
-}
-
 impl ResponseBody {
     /// The body of a response that the upstream has begun.
     pub(super) fn relayed(incoming: Incoming, mut exchange: Exchange, limit: Duration) -> Self {
@@ -146,7 +157,10 @@ impl ResponseBody {
 }
 
 impl Relayed {
-    fn poll_relayed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_relayed(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Poll::Ready(reason) = self.exchange.stream().cut.poll(cx) {
             self.exchange.fail(reason);
             return Poll::Ready(Some(Err(BodyError(reason))));
@@ -167,10 +181,12 @@ impl Relayed {
                 self.exchange.complete();
                 Poll::Ready(None)
             }
-            Poll::Pending => self.patience.poll_elapsed(cx, self.exchange.stream().progress()).map(|()| {
-                self.exchange.fail(Reason::Timeout);
-                Some(Err(BodyError(Reason::Timeout)))
-            }),
+            Poll::Pending => {
+                self.patience.poll_elapsed(cx, self.exchange.stream().progress()).map(|()| {
+                    self.exchange.fail(Reason::Timeout);
+                    Some(Err(BodyError(Reason::Timeout)))
+                })
+            }
         }
     }
 }
@@ -185,7 +201,9 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.get_mut().source {
             Source::Upstream(relayed) => relayed.poll_relayed(cx),
-            Source::Own(own) => Pin::new(own).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(|e| match e {}))),
+            Source::Own(own) => Pin::new(own)
+                .poll_frame(cx)
+                .map(|frame| frame.map(|frame| frame.map_err(|e| match e {}))),
         }
     }
 

@@ -23,7 +23,7 @@ use crate::flow::{Flow, Hello, Name, Paper, Request, ServerName, Timestamp};
 use crate::ledger::{Body, ClientFacts, ConnectionId, Entry, Receipt, RequestFacts, Unwritable};
 use crate::metrics::{Outcome, RuleMetrics};
 use crate::policy::Masked;
-use crate::verdict::{Denied, Reason, Stage, Verdict};
+use crate::verdict::{Denied, Reason, Verdict};
 
 /// One client connection, from its arrival at a worker to its last byte.
 #[derive(Debug)]
@@ -139,7 +139,8 @@ impl Connection {
     /// The facts of the connection as a flow at `now`.
     pub(super) fn flow(&self, now: Timestamp) -> Flow {
         let facts = self.facts.borrow();
-        let mut flow = Flow::arrival(now, self.source.ip(), self.to_address, Some(self.listener.clone()));
+        let mut flow =
+            Flow::arrival(now, self.source.ip(), self.to_address, Some(self.listener.clone()));
         flow.hello.clone_from(&facts.hello);
         flow.paper = facts.presented.as_ref().map(|presented| Arc::clone(&presented.paper));
         flow.endpoint = self.relayed_to.get();
@@ -255,7 +256,11 @@ impl Connection {
     ///
     /// # Errors
     /// As [`crate::ledger::Ledger::append`].
-    pub(super) async fn append(&self, snapshot: &Snapshot, body: Body) -> Result<Receipt, Unwritable> {
+    pub(super) async fn append(
+        &self,
+        snapshot: &Snapshot,
+        body: Body,
+    ) -> Result<Receipt, Unwritable> {
         self.worker.shared.ledger.append(self.entry(snapshot, body)).await
     }
 
@@ -272,7 +277,8 @@ impl Connection {
         let is_opened = self.opened.get().is_some();
         let body = Body::Refused {
             client: (!is_opened).then(|| self.client_facts(snapshot)),
-            request: request.map(|request| request_facts(snapshot, self.hello().as_deref(), request)),
+            request: request
+                .map(|request| request_facts(snapshot, self.hello().as_deref(), request)),
             endpoint: None,
             verdict: Verdict::Deny(denied),
             detail: detail.map(Masked::own),
@@ -291,14 +297,19 @@ impl Connection {
     pub(super) fn client_facts(&self, snapshot: &Snapshot) -> ClientFacts {
         let facts = self.facts.borrow();
         let engine = &snapshot.engine;
-        let certificate = facts.presented.as_ref().map(|presented| match presented.paper.as_ref() {
-            Paper::Absent => (Vec::new(), None),
-            Paper::Presented(certificate) => {
-                let names = certificate.identities.iter().map(|identity| engine.mask_identity(identity));
-                (names.collect(), Some(certificate.not_after))
-            }
-        });
-        let (identities, not_after) = certificate.map_or((None, None), |(names, end)| (Some(names), end));
+        let certificate =
+            facts.presented.as_ref().map(|presented| match presented.paper.as_ref() {
+                Paper::Absent => (Vec::new(), None),
+                Paper::Presented(certificate) => {
+                    let names = certificate
+                        .identities
+                        .iter()
+                        .map(|identity| engine.mask_identity(identity));
+                    (names.collect(), Some(certificate.not_after))
+                }
+            });
+        let (identities, not_after) =
+            certificate.map_or((None, None), |(names, end)| (Some(names), end));
         ClientFacts {
             source: self.source,
             to_address: self.to_address,
@@ -344,7 +355,11 @@ impl Connection {
 }
 
 /// What the ledger says of a request.
-pub(super) fn request_facts(snapshot: &Snapshot, hello: Option<&Hello>, request: &Request) -> RequestFacts {
+pub(super) fn request_facts(
+    snapshot: &Snapshot,
+    hello: Option<&Hello>,
+    request: &Request,
+) -> RequestFacts {
     let engine = &snapshot.engine;
     // The host is told only where it is not the server name that *opened* has already told.
     let told = hello.is_some_and(|hello| match (&hello.server_name, &request.host) {
@@ -380,4 +395,3 @@ impl Count for Upward {
         }
     }
 }
-

@@ -25,7 +25,7 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
-    pub(super) const fn new(
+    pub(super) fn new(
         registered: Registered,
         checkout: Checkout,
         (rule, metrics): (Name, Arc<RuleMetrics>),
@@ -35,7 +35,7 @@ impl Exchange {
         Self { registered, checkout: Some(checkout), rule, metrics, code, began }
     }
 
-    pub(super) const fn stream(&self) -> &Rc<Stream> {
+    pub(super) fn stream(&self) -> &Rc<Stream> {
         self.registered.stream()
     }
 

@@ -44,12 +44,11 @@ where
     loop {
         let (returned, turn) = Box::pin(spell(connection, guard)).await;
         guard = returned;
-        match turn {
-            Turn::Late(Late::Idle) => match parked(connection, &mut guard).await {
-                Some(ended) => return finish(guard, ended).await,
-                None => {}
-            },
-            other => return Box::pin(end(connection, guard, other)).await,
+        if !matches!(turn, Turn::Late(Late::Idle)) {
+            return Box::pin(end(connection, guard, turn)).await;
+        }
+        if let Some(ended) = parked(connection, &mut guard).await {
+            return finish(guard, ended).await;
         }
     }
 }
@@ -95,7 +94,11 @@ fn patience(connection: &Connection) -> Patience {
     let snapshot = connection.worker.snapshot();
     let limits = snapshot.limits();
     let idle = snapshot.idle_timeout(connection.rule());
-    Patience { idle: idle.min(PARK_AFTER), head: limits.handshake_timeout, write: limits.idle_timeout }
+    Patience {
+        idle: idle.min(PARK_AFTER),
+        head: limits.handshake_timeout,
+        write: limits.idle_timeout,
+    }
 }
 
 /// hyper must be able to hold the largest head that the guard lets through.
@@ -133,7 +136,8 @@ where
         Turn::Late(Late::Head) => {
             let denied = Denied::plain(Reason::Timeout, Stage::Request);
             let status = denied.reason.status();
-            answer_and_end(connection, guard, denied, status, "a head was not completed in time").await
+            answer_and_end(connection, guard, denied, status, "a head was not completed in time")
+                .await
         }
         Turn::Late(Late::Idle) => finish(guard, Ended::Idle).await,
         Turn::Late(Late::Write) => Ended::Broken(Reason::Timeout),
@@ -141,7 +145,8 @@ where
             Some(breach) if breach.place == Place::Head && is_ok => {
                 let denied = Denied::plain(breach.violation.reason(), Stage::Request);
                 let status = breach.violation.status();
-                answer_and_end(connection, guard, denied, status, breach.violation.description()).await
+                answer_and_end(connection, guard, denied, status, breach.violation.description())
+                    .await
             }
             _ => finish(guard, done(connection, &exchange, is_ok)).await,
         },

@@ -48,7 +48,7 @@ async fn watch<H>(connection: &Rc<Connection>, mut hyper: Pin<Box<H>>, mut idle:
 where
     H: Graceful,
 {
-    let mut farewell: Option<(Ended, Patience, Instant)> = None;
+    let mut farewell: Option<(Ended, Option<(Patience, Instant)>)> = None;
     poll_fn(|cx| {
         if let Poll::Ready(reason) = connection.cut.poll(cx) {
             return Poll::Ready(Ended::Cut(reason));
@@ -56,19 +56,23 @@ where
         if farewell.is_none() && connection.drain.poll(cx).is_ready() {
             hyper.as_mut().farewell();
             // How long a stream may go on then is for the box's drain timeout to say.
-            farewell = Some((Ended::Drained, Patience::new(Duration::from_secs(86_400)), Instant::now()));
+            farewell = Some((Ended::Drained, None));
         }
         if let Poll::Ready(done) = hyper.as_mut().poll(cx) {
-            let ended = farewell.as_ref().map(|(ended, ..)| *ended);
+            let ended = farewell.as_ref().map(|(ended, _)| *ended);
             return Poll::Ready(ended.unwrap_or_else(|| done_with(connection, &done)));
         }
-        if let Some((ended, patience, since)) = &mut farewell {
-            return patience.poll_elapsed(cx, *since).map(|()| *ended);
+        match &mut farewell {
+            Some((_, None)) => return Poll::Pending,
+            Some((ended, Some((patience, since)))) => {
+                return patience.poll_elapsed(cx, *since).map(|()| *ended);
+            }
+            None => {}
         }
         // A connection in use is not idle; the timer looks again when it fires.
         if idle.poll_elapsed(cx, connection.idle_since().unwrap_or_else(Instant::now)).is_ready() {
             hyper.as_mut().farewell();
-            farewell = Some((Ended::Idle, Patience::new(FAREWELL), Instant::now()));
+            farewell = Some((Ended::Idle, Some((Patience::new(FAREWELL), Instant::now()))));
             cx.waker().wake_by_ref();
         }
         Poll::Pending

@@ -50,7 +50,11 @@ fn is_cut(connection: &Rc<Connection>, snapshot: &Snapshot, now: Timestamp) -> b
 fn look_at_papers_again(connection: &Connection, snapshot: &Snapshot, now: Timestamp) {
     let Some(presented) = connection.presented() else { return };
     if let Some(tls) = snapshot.listener(&connection.listener) {
-        connection.set_presented(connection.worker.papers.present(&presented.chain, &tls.clients, now));
+        connection.set_presented(connection.worker.papers.present(
+            &presented.chain,
+            &tls.clients,
+            now,
+        ));
     }
 }
 

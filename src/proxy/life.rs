@@ -2,6 +2,7 @@
 
 use std::net::TcpStream as StdStream;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use rustls::server::Acceptor;
 use tokio::io::AsyncWriteExt;
@@ -86,7 +87,7 @@ async fn shake(connection: &Rc<Connection>, stream: TcpStream) -> Result<Shaken,
         Protocol::Https => &listener.https,
         Protocol::Tls => &listener.plain,
     };
-    let stream = start.into_stream(config.clone()).await.map_err(|error| broken(&error))?;
+    let stream = start.into_stream(Arc::clone(config)).await.map_err(|error| broken(&error))?;
     let (_, session) = stream.get_ref();
     let (version, alpn) = tls::agreed(session);
     let mut hello = connection.hello().as_deref().cloned().ok_or_else(gone)?;
@@ -97,19 +98,23 @@ async fn shake(connection: &Rc<Connection>, stream: TcpStream) -> Result<Shaken,
 
 /// The `ClientHello` is judged before it is answered. Where HTTP is spoken, a refusal waits for the first request, so
 /// that it can be said; everybody else is closed here.
-fn judge_hello(connection: &Rc<Connection>, start: &StartHandshake<Socket>) -> Result<Protocol, Unshaken> {
+fn judge_hello(
+    connection: &Rc<Connection>,
+    start: &StartHandshake<Socket>,
+) -> Result<Protocol, Unshaken> {
     let client = start.client_hello();
     let hello = tls::hello(&client);
     let offered = tls::offered(&client);
     let snapshot = connection.worker.snapshot();
-    let protocol = snapshot.engine.protocol(&connection.listener, connection.source.ip(), &hello.server_name);
+    let protocol =
+        snapshot.engine.protocol(&connection.listener, connection.source.ip(), &hello.server_name);
     connection.set_hello(hello);
     match (snapshot.engine.decide(&connection.flow(clock::now())), protocol) {
-        (_, Some(Protocol::Https)) => Ok(Protocol::Https),
-        (Verdict::Deny(_), None) if !offered.is_empty() => Ok(Protocol::Https),
-        (Verdict::Allow(_) | Verdict::NotYet(_), Some(protocol)) => Ok(protocol),
-        (Verdict::Deny(denied), _) => Err(Unshaken { denied, detail: None }),
-        (Verdict::Allow(_) | Verdict::NotYet(_), None) => Ok(Protocol::Https),
+        (Verdict::Deny(denied), Some(Protocol::Tls)) => Err(Unshaken { denied, detail: None }),
+        (Verdict::Deny(denied), None) if offered.is_empty() => {
+            Err(Unshaken { denied, detail: None })
+        }
+        (_, protocol) => Ok(protocol.unwrap_or(Protocol::Https)),
     }
 }
 

@@ -1,34 +1,67 @@
-//! The life of a connection: files in order of travel.
+//! The life of a connection; the files in order of travel: `accept` (bounds, arrival), `worker`, `life` (handshake,
+//! identity), `http1` behind `wire`, or `http2`, then `http` (one request) or `relay` (`tls`), `route` (every address
+//! judged), `permit`, `upstream`, `pool`, and on the way back `exchange` and `body`. `judge` looks at what is live
+//! when the law changes. Nothing in here decides who may pass: that is [`crate::policy::Engine::decide`] alone.
+//!
+//! What is absent: no byte goes upstream without a permit, no permit comes but from a ledger receipt, no TLS
+//! session is resumed, no lock is taken on the way of a byte.
 
+mod accept;
+mod body;
+pub mod clock;
+mod connection;
+mod cut;
+mod exchange;
+mod facts;
+mod forward;
+mod header;
+mod http;
+mod http1;
+mod http2;
+mod judge;
+mod life;
+mod paper;
+mod patience;
+mod permit;
+mod pool;
+mod refusal;
+mod relay;
+mod route;
+mod shared;
+mod slot;
+mod snapshot;
+mod socket;
+mod stream;
+mod upstream;
+pub mod wire;
+mod worker;
+
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::LocalSet;
+
+pub use permit::{DialPermit, NotPermitted, Opened, RequestPermit};
+pub use snapshot::Snapshot;
+
+use accept::{Arrival, Desk};
+use shared::Shared;
+use worker::Command;
+
 use crate::flow::Name;
-use crate::ledger::{Ledger, PolicyDigest};
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::policy::Engine;
-use crate::source::Loaded;
-use crate::yaml::Faults;
 
-/// One law in force with everything it needs: taken once per stage, swapped whole.
-#[derive(Debug)]
-pub struct Snapshot {
-    /// The law.
-    pub engine: Arc<Engine>,
-    /// Its digest.
-    pub digest: PolicyDigest,
-}
+/// Arrivals that may wait for a worker; when they are full the acceptor waits, and the kernel's queue after it.
+const ARRIVALS_MAX: usize = 256;
 
-impl Snapshot {
-    /// Builds the tables and the TLS configurations.
-    ///
-    /// # Errors
-    /// Faults where a credential cannot serve the permitted versions.
-    pub fn build(loaded: &Loaded) -> Result<Self, Faults> {
-        todo!()
-    }
-}
+/// Commands that may wait for a worker.
+const COMMANDS_MAX: usize = 64;
 
 /// A listener that is bound but does not accept yet.
 #[derive(Debug)]
@@ -43,40 +76,152 @@ pub struct BoundListener {
 
 /// The running data path: one acceptor thread, one worker thread per core.
 #[derive(Debug)]
-pub struct Proxy {}
+pub struct Proxy {
+    shared: Arc<Shared>,
+    commands: Vec<mpsc::Sender<Command>>,
+    stop: watch::Sender<bool>,
+    threads: Vec<JoinHandle<()>>,
+}
 
 impl Proxy {
     /// Starts the threads; connections are taken from now on.
     ///
     /// # Errors
-    /// Where a thread or its runtime cannot be made.
+    /// Where a thread or a socket cannot be made ready.
     pub fn start(
         listeners: Vec<BoundListener>,
         snapshot: Arc<Snapshot>,
         ledger: Ledger,
         metrics: Metrics,
         workers: usize,
-    ) -> std::io::Result<Self> {
-        todo!()
+    ) -> io::Result<Self> {
+        for listener in &listeners {
+            listener.socket.set_nonblocking(true)?;
+        }
+        let shared = Arc::new(Shared::new(snapshot, ledger, metrics));
+        let (stop, stopped) = watch::channel(false);
+        let mut proxy = Self { shared, commands: Vec::new(), stop, threads: Vec::new() };
+        let mut desks = Vec::new();
+        for number in 0..workers.max(1) {
+            desks.push(proxy.start_worker(number)?);
+        }
+        let _first = proxy.shared.commands.set(proxy.commands.clone());
+        proxy.start_acceptor(listeners, desks.into(), stopped)?;
+        Ok(proxy)
     }
+
+    fn start_worker(&mut self, number: usize) -> io::Result<Desk> {
+        let (arrivals, arriving) = mpsc::channel::<Arrival>(ARRIVALS_MAX);
+        let (commands, commanded) = mpsc::channel(COMMANDS_MAX);
+        let load = Arc::new(AtomicUsize::new(0));
+        let (shared, counted) = (Arc::clone(&self.shared), Arc::clone(&load));
+        let work = move || {
+            if let Err(error) = worker::run(shared, arriving, commanded, &counted) {
+                tracing::error!(%error, "a worker could not start");
+            }
+        };
+        let thread = std::thread::Builder::new().name(format!("sekisho-{number}"));
+        self.threads.push(thread.spawn(work)?);
+        self.commands.push(commands);
+        Ok(Desk { arrivals, load })
+    }
+
+    fn start_acceptor(
+        &mut self,
+        listeners: Vec<BoundListener>,
+        desks: Arc<[Desk]>,
+        stopped: watch::Receiver<bool>,
+    ) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let shared = Arc::clone(&self.shared);
+        let work = move || {
+            let local = LocalSet::new();
+            for listener in listeners {
+                let (shared, desks) = (Arc::clone(&shared), Arc::clone(&desks));
+                drop(local.spawn_local(accept::accept(listener, shared, desks, stopped.clone())));
+            }
+            drop(desks);
+            runtime.block_on(local);
+        };
+        let thread = std::thread::Builder::new().name("sekisho-accept".to_owned());
+        self.threads.push(thread.spawn(work)?);
+        Ok(())
+    }
+
     /// The law in force.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        todo!()
+        self.shared.snapshot.load_full()
     }
-    /// Puts a law in force and judges every live connection again; returns when all workers have, with how many were cut.
+
+    /// Puts a law in force and judges every live connection again; returns when all workers have, with how many
+    /// connections were cut.
     pub async fn swap(&self, snapshot: Arc<Snapshot>) -> usize {
-        todo!()
+        self.shared.snapshot.store(Arc::clone(&snapshot));
+        self.ask_all(|done| Command::Swap(Arc::clone(&snapshot), done)).await
     }
-    /// Judges every live connection again by the law in force (time has changed it).
+
+    /// Judges every live connection again by the law in force (time has changed what it allows).
     pub async fn rejudge(&self) -> usize {
-        todo!()
+        self.ask_all(Command::Rejudge).await
     }
+
     /// Client connections now.
     pub fn connections(&self) -> usize {
-        todo!()
+        self.shared.census.count()
     }
-    /// Stops accepting; waits until every connection has ended, cuts the rest after `patience`. Returns how many were cut.
+
+    /// Whether every thread is alive and answers within `patience`.
+    pub async fn is_alive(&self, patience: Duration) -> bool {
+        if self.threads.iter().any(JoinHandle::is_finished) {
+            return false;
+        }
+        for worker in &self.commands {
+            let (done, answer) = oneshot::channel();
+            let asked = tokio::time::timeout(patience, async {
+                worker.send(Command::Ping(done)).await.is_ok() && answer.await.is_ok()
+            });
+            if !asked.await.unwrap_or(false) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Stops accepting; waits until every connection has ended, cuts the rest after `patience`. Returns how many
+    /// were cut.
     pub async fn drain(self, patience: Duration) -> usize {
-        todo!()
+        let _nobody_listens = self.stop.send(true);
+        for worker in &self.commands {
+            let _gone = worker.send(Command::Drain).await;
+        }
+        let all_ended = async {
+            while self.threads.iter().any(|thread| !thread.is_finished()) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(patience, all_ended).await.is_ok() {
+            return 0;
+        }
+        let cut = self.ask_all(Command::CutAll).await;
+        for thread in self.threads {
+            let _panicked = thread.join();
+        }
+        cut
+    }
+
+    /// Tells every worker and adds up what they answer; a worker that is gone answers nothing.
+    async fn ask_all(&self, command: impl Fn(oneshot::Sender<usize>) -> Command) -> usize {
+        let mut answers = Vec::new();
+        for worker in &self.commands {
+            let (done, answer) = oneshot::channel();
+            if worker.send(command(done)).await.is_ok() {
+                answers.push(answer);
+            }
+        }
+        let mut sum = 0;
+        for answer in answers {
+            sum += answer.await.unwrap_or(0);
+        }
+        sum
     }
 }

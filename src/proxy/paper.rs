@@ -31,7 +31,12 @@ pub(super) struct Papers {
 
 impl Papers {
     /// The facts of a chain under `trust`.
-    pub(super) fn present(&self, chain: &[CertificateDer<'_>], trust: &TrustStore, now: Timestamp) -> Arc<Presented> {
+    pub(super) fn present(
+        &self,
+        chain: &[CertificateDer<'_>],
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Arc<Presented> {
         let key = key(chain, trust);
         if let Some(known) = self.verified.borrow().get(&key) {
             return Arc::clone(known);
@@ -52,14 +57,18 @@ impl Papers {
 }
 
 fn verify(chain: &[CertificateDer<'_>], trust: &TrustStore, now: Timestamp) -> Presented {
-    let paper = if chain.is_empty() { Paper::Absent } else { Paper::Presented(trust.certificate(chain, now)) };
+    let paper = if chain.is_empty() {
+        Paper::Absent
+    } else {
+        Paper::Presented(trust.certificate(chain, now))
+    };
     let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
     Presented { chain, paper: Arc::new(paper) }
 }
 
 fn key(chain: &[CertificateDer<'_>], trust: &TrustStore) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
-    context.update(&trust.digest());
+    context.update(&trust.fingerprint());
     for certificate in chain {
         context.update(&certificate.len().to_be_bytes());
         context.update(certificate);

@@ -72,7 +72,10 @@ impl DialPermit {
     #[expect(clippy::needless_pass_by_value, reason = "a receipt is spent by the claim")]
     pub fn claim(receipt: Receipt, opened: &Opened) -> Result<Self, NotPermitted> {
         let fits = receipt.kind() == Kind::Dialled && is_kept(&receipt) && opened.is_of(&receipt);
-        fits.then(|| endpoint(&receipt)).flatten().map(|endpoint| Self { endpoint }).ok_or(NotPermitted)
+        fits.then(|| endpoint(&receipt))
+            .flatten()
+            .map(|endpoint| Self { endpoint })
+            .ok_or(NotPermitted)
     }
 
     /// The judged address.
@@ -87,7 +90,11 @@ impl Opened {
     /// # Errors
     /// [`NotPermitted`] unless it is one, kept as durable or waived.
     pub fn claim(receipt: Receipt) -> Result<Self, NotPermitted> {
-        if receipt.kind() == Kind::Opened && is_kept(&receipt) { Ok(Self(receipt)) } else { Err(NotPermitted) }
+        if receipt.kind() == Kind::Opened && is_kept(&receipt) {
+            Ok(Self(receipt))
+        } else {
+            Err(NotPermitted)
+        }
     }
 
     fn is_of(&self, receipt: &Receipt) -> bool {
@@ -103,7 +110,10 @@ impl RequestPermit {
     #[expect(clippy::needless_pass_by_value, reason = "a receipt is spent by the claim")]
     pub fn claim(receipt: Receipt, opened: &Opened) -> Result<Self, NotPermitted> {
         let fits = receipt.kind() == Kind::Request && opened.is_of(&receipt);
-        fits.then(|| endpoint(&receipt)).flatten().map(|endpoint| Self { endpoint }).ok_or(NotPermitted)
+        fits.then(|| endpoint(&receipt))
+            .flatten()
+            .map(|endpoint| Self { endpoint })
+            .ok_or(NotPermitted)
     }
 
     /// The judged address.

@@ -116,13 +116,11 @@ pub(super) struct SendError {
     pub(super) unsent: Option<Box<Request<RequestBody>>>,
     /// Whether it ended before the first byte of a response.
     pub(super) before_response: bool,
-    /// Whether it did not end, but took too long.
-    pub(super) timed_out: bool,
 }
 
 impl SendError {
     fn unsent(request: Request<RequestBody>) -> Self {
-        Self { unsent: Some(Box::new(request)), before_response: true, timed_out: false }
+        Self { unsent: Some(Box::new(request)), before_response: true }
     }
 }
 
@@ -162,7 +160,8 @@ impl Pool {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.get_mut(&key)?;
         entry.shared.retain(|shared| !shared.sender.is_closed());
-        if let Some(shared) = entry.shared.iter().find(|shared| shared.streams.get() < STREAMS_MAX) {
+        if let Some(shared) = entry.shared.iter().find(|shared| shared.streams.get() < STREAMS_MAX)
+        {
             shared.streams.set(shared.streams.get() + 1);
             return Some(self.lend(key, Lent::Shared(Rc::clone(shared)), true));
         }
@@ -195,18 +194,32 @@ impl Pool {
     ///
     /// # Errors
     /// Where the HTTP/2 preface or settings could not be written.
-    pub(super) async fn adopt(self: &Rc<Self>, key: Key, dialled: Dialled, slot: Slot, flow: Flow) -> hyper::Result<Checkout> {
+    pub(super) async fn adopt(
+        self: &Rc<Self>,
+        key: Key,
+        dialled: Dialled,
+        slot: Slot,
+        flow: Flow,
+    ) -> hyper::Result<Checkout> {
         let io = TokioIo::new(dialled.stream);
         let speaks = dialled.alpn.unwrap_or(Alpn::Http11);
         let lent = match speaks {
             Alpn::Http11 => {
                 let (sender, driver) = http1::Builder::new().max_headers(128).handshake(io).await?;
-                Lent::Single(Single { sender, leg: Leg { dialled_as: flow, driver: drive(driver, slot) } })
+                Lent::Single(Single {
+                    sender,
+                    leg: Leg { dialled_as: flow, driver: drive(driver, slot) },
+                })
             }
             Alpn::H2 => {
                 let (sender, driver) = http2_builder().handshake(io).await?;
                 let leg = Leg { dialled_as: flow, driver: drive(driver, slot) };
-                Lent::Shared(Rc::new(Multiplexed { sender, leg, streams: Cell::new(1), since: Cell::new(Instant::now()) }))
+                Lent::Shared(Rc::new(Multiplexed {
+                    sender,
+                    leg,
+                    streams: Cell::new(1),
+                    since: Cell::new(Instant::now()),
+                }))
             }
         };
         let mut entries = self.entries.borrow_mut();
@@ -225,12 +238,17 @@ impl Pool {
         let fresh = |since: Instant| now.duration_since(since) < patience;
         self.entries.borrow_mut().retain(|key, entry| {
             let wanted = self.slots.is_wanted(key.endpoint);
-            entry.idle.retain(|idle| !idle.connection.sender.is_closed() && fresh(idle.since) && !wanted);
+            entry
+                .idle
+                .retain(|idle| !idle.connection.sender.is_closed() && fresh(idle.since) && !wanted);
             entry.shared.retain(|shared| {
                 let idle = shared.streams.get() == 0;
                 !shared.sender.is_closed() && !(idle && (wanted || !fresh(shared.since.get())))
             });
-            !(entry.idle.is_empty() && entry.shared.is_empty() && !entry.dialling && entry.waiting == 0)
+            !(entry.idle.is_empty()
+                && entry.shared.is_empty()
+                && !entry.dialling
+                && entry.waiting == 0)
         });
         self.failed.borrow_mut().retain(|_, when| now.duration_since(*when) < SHUNNED);
     }
@@ -372,8 +390,9 @@ impl Checkout {
         sent.map_err(|mut failed| {
             let unsent = failed.take_message().map(Box::new);
             let error = failed.into_error();
-            let before_response = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
-            SendError { unsent, before_response, timed_out: false }
+            let before_response =
+                error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+            SendError { unsent, before_response }
         })
     }
 

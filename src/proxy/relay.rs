@@ -84,9 +84,15 @@ where
         let upward = up.poll(cx, &mut client, &mut upstream);
         let downward = down.poll(cx, &mut upstream, &mut client);
         match (upward, downward) {
-            (Poll::Ready(Err(guilty)), _) => return Poll::Ready(broken(matches!(guilty, Guilty::Reader))),
-            (_, Poll::Ready(Err(guilty))) => return Poll::Ready(broken(matches!(guilty, Guilty::Writer))),
-            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => return Poll::Ready(first.unwrap_or(Ended::Client)),
+            (Poll::Ready(Err(guilty)), _) => {
+                return Poll::Ready(broken(matches!(guilty, Guilty::Reader)));
+            }
+            (_, Poll::Ready(Err(guilty))) => {
+                return Poll::Ready(broken(matches!(guilty, Guilty::Writer)));
+            }
+            (Poll::Ready(Ok(())), Poll::Ready(Ok(()))) => {
+                return Poll::Ready(first.unwrap_or(Ended::Client));
+            }
             (Poll::Ready(Ok(())), Poll::Pending) => first = first.or(Some(Ended::Client)),
             (Poll::Pending, Poll::Ready(Ok(()))) => first = first.or(Some(Ended::Upstream)),
             (Poll::Pending, Poll::Pending) => {}
@@ -106,7 +112,12 @@ impl<F: Fn(u64)> Direction<F> {
         Self { held: Vec::new(), taken: 0, state: State::Open, count }
     }
 
-    fn poll<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W) -> Poll<Result<(), Guilty>>
+    fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+    ) -> Poll<Result<(), Guilty>>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -116,13 +127,15 @@ impl<F: Fn(u64)> Direction<F> {
             match self.state {
                 State::Closed => return Poll::Ready(Ok(())),
                 State::Ended => {
-                    ready!(Pin::new(&mut *writer).poll_shutdown(cx)).map_err(|_error| Guilty::Writer)?;
+                    ready!(Pin::new(&mut *writer).poll_shutdown(cx))
+                        .map_err(|_error| Guilty::Writer)?;
                     self.state = State::Closed;
                 }
                 State::Open => match self.poll_move(cx, reader, writer) {
                     Poll::Ready(moved) => moved?,
                     Poll::Pending => {
-                        ready!(Pin::new(&mut *writer).poll_flush(cx)).map_err(|_error| Guilty::Writer)?;
+                        ready!(Pin::new(&mut *writer).poll_flush(cx))
+                            .map_err(|_error| Guilty::Writer)?;
                         return Poll::Pending;
                     }
                 },
@@ -133,7 +146,11 @@ impl<F: Fn(u64)> Direction<F> {
     }
 
     /// Writes what is held; the space is given back when it is empty.
-    fn poll_held<W: AsyncWrite + Unpin>(&mut self, cx: &mut Context<'_>, writer: &mut W) -> Poll<io::Result<()>> {
+    fn poll_held<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut W,
+    ) -> Poll<io::Result<()>> {
         while let Some(rest) = self.held.get(self.taken..).filter(|rest| !rest.is_empty()) {
             match ready!(Pin::new(&mut *writer).poll_write(cx, rest))? {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
@@ -148,7 +165,12 @@ impl<F: Fn(u64)> Direction<F> {
     }
 
     /// One read, written at once as far as the other side takes it.
-    fn poll_move<R, W>(&mut self, cx: &mut Context<'_>, reader: &mut R, writer: &mut W) -> Poll<Result<(), Guilty>>
+    fn poll_move<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+    ) -> Poll<Result<(), Guilty>>
     where
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
@@ -164,7 +186,9 @@ impl<F: Fn(u64)> Direction<F> {
             (self.count)(rest.len() as u64);
             while !rest.is_empty() {
                 match Pin::new(&mut *writer).poll_write(cx, rest) {
-                    Poll::Ready(Ok(written)) if written > 0 => rest = rest.get(written..).unwrap_or_default(),
+                    Poll::Ready(Ok(written)) if written > 0 => {
+                        rest = rest.get(written..).unwrap_or_default()
+                    }
                     Poll::Ready(_) => return Poll::Ready(Err(Guilty::Writer)),
                     Poll::Pending => {
                         self.held = rest.to_vec();

@@ -84,13 +84,19 @@ pub(super) async fn route<R: Reach>(
                     Err(other) => return Err(other),
                 }
             }
-            Verdict::Deny(denied) if denied.stage < Stage::Dial => return Err(Blocked::Denied(denied)),
+            Verdict::Deny(denied) if denied.stage < Stage::Dial => {
+                return Err(Blocked::Denied(denied));
+            }
             // The law's own word weighs more than a dead endpoint, whichever came first.
             Verdict::Deny(denied) => match blocked {
                 Some(Blocked::Denied(_)) => {}
-                Some(Blocked::Failed(..) | Blocked::Unwritable) | None => blocked = Some(Blocked::Denied(denied)),
+                Some(Blocked::Failed(..) | Blocked::Unwritable) | None => {
+                    blocked = Some(Blocked::Denied(denied))
+                }
             },
-            Verdict::NotYet(_) => return Err(Blocked::Denied(Denied::plain(Reason::NoRule, Stage::Dial))),
+            Verdict::NotYet(_) => {
+                return Err(Blocked::Denied(Denied::plain(Reason::NoRule, Stage::Dial)));
+            }
         }
     }
     flow.endpoint = None;
@@ -108,7 +114,9 @@ fn destination<'a>(snapshot: &'a Snapshot, flow: &Flow) -> Option<&'a Arc<Upstre
 fn nowhere(snapshot: &Snapshot, flow: &Flow) -> Blocked {
     Blocked::Denied(match snapshot.engine.decide(flow) {
         Verdict::Deny(denied) => denied,
-        Verdict::Allow(_) | Verdict::NotYet(_) => Denied::plain(Reason::UnknownDestination, Stage::Hello),
+        Verdict::Allow(_) | Verdict::NotYet(_) => {
+            Denied::plain(Reason::UnknownDestination, Stage::Hello)
+        }
     })
 }
 
@@ -233,7 +241,12 @@ impl Dial<'_> {
         worker.pool.trust_again(self.allowed.endpoint);
         if let Some(site) = self.snapshot.engine.site_of(self.allowed.endpoint) {
             let round_trip = Some(dialled.round_trip);
-            worker.shared.metrics.dialled(&self.leg.system, self.allowed.endpoint, site, round_trip);
+            worker.shared.metrics.dialled(
+                &self.leg.system,
+                self.allowed.endpoint,
+                site,
+                round_trip,
+            );
         }
     }
 
@@ -244,7 +257,8 @@ impl Dial<'_> {
         match self.snapshot.engine.decide(&flow) {
             Verdict::Allow(_) => Ok(dialled),
             Verdict::Deny(denied) => {
-                let error = UpstreamError::Handshake(denied.reason, "not an identity of the system");
+                let error =
+                    UpstreamError::Handshake(denied.reason, "not an identity of the system");
                 Err(self.failed(&error))
             }
             Verdict::NotYet(_) => Err(Blocked::Failed(Reason::UpstreamIdentity, Stage::Peer)),
@@ -255,7 +269,9 @@ impl Dial<'_> {
         let worker = &self.connection.worker;
         let endpoint = self.allowed.endpoint;
         let stage = match error {
-            UpstreamError::Line(_) | UpstreamError::Unreachable(_) | UpstreamError::TimedOut => Stage::Dial,
+            UpstreamError::Line(_) | UpstreamError::Unreachable(_) | UpstreamError::TimedOut => {
+                Stage::Dial
+            }
             UpstreamError::Handshake(reason, _) => {
                 worker.shared.metrics.handshake_failed(Leg::Upstream, *reason);
                 Stage::Peer
@@ -272,7 +288,8 @@ impl Dial<'_> {
             endpoint: Some(endpoint),
             detail: Some(Masked::own(error.detail())),
         });
-        let reason = if error.permits_failover() { Reason::UpstreamUnreachable } else { error.reason() };
+        let reason =
+            if error.permits_failover() { Reason::UpstreamUnreachable } else { error.reason() };
         Blocked::Failed(reason, stage)
     }
 }

@@ -139,7 +139,12 @@ impl Building<'_> {
         built
     }
 
-    fn listener(&mut self, certificate: &Name, clients: &Name, place: &Place) -> Option<ListenerTls> {
+    fn listener(
+        &mut self,
+        certificate: &Name,
+        clients: &Name,
+        place: &Place,
+    ) -> Option<ListenerTls> {
         let credential = self.credential(certificate, place);
         let trust = self.trust(clients, place);
         let (credential, clients) = credential.zip(trust)?;
@@ -162,7 +167,12 @@ impl Building<'_> {
         built
     }
 
-    fn upstream(&mut self, name: &Name, system: &System, upstream: &Upstream) -> Option<UpstreamLeg> {
+    fn upstream(
+        &mut self,
+        name: &Name,
+        system: &System,
+        upstream: &Upstream,
+    ) -> Option<UpstreamLeg> {
         let credential = self.credential(&upstream.certificate, &upstream.certificate_place);
         let trust = self.trust(&upstream.trust, &system.place);
         let line = self.line(&upstream.line, &upstream.line_place);
@@ -224,10 +234,10 @@ impl Building<'_> {
 
 /// The TLS versions that the law permits: without the guardrail 1.3 alone.
 fn versions(guardrails: &Guardrails) -> BTreeSet<TlsVersion> {
-    guardrails
-        .encryption
-        .as_ref()
-        .map_or_else(|| BTreeSet::from([TlsVersion::Tls13]), |guardrail| guardrail.what.versions.clone())
+    guardrails.encryption.as_ref().map_or_else(
+        || BTreeSet::from([TlsVersion::Tls13]),
+        |guardrail| guardrail.what.versions.clone(),
+    )
 }
 
 fn material(
@@ -238,8 +248,8 @@ fn material(
     versions: &BTreeSet<TlsVersion>,
 ) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
-    context.update(&credential.digest());
-    context.update(&trust.digest());
+    context.update(&credential.fingerprint());
+    context.update(&trust.fingerprint());
     let names = system.identities.iter().map(ToString::to_string);
     let rest = [upstream.server_name.to_string(), upstream.line.to_string()];
     let versions = versions.iter().map(|version| version.as_str().to_owned());

@@ -74,7 +74,12 @@ impl UpstreamError {
     /// A word for the ledger; never text from the other side.
     pub(super) fn detail(&self) -> &'static str {
         match self {
-            Self::Line(_) => "the line's address or interface is not there",
+            Self::Line(error) => match error.kind() {
+                io::ErrorKind::AddrNotAvailable => "the line's address is not there",
+                io::ErrorKind::AddrInUse => "all local ports of the line are taken",
+                io::ErrorKind::PermissionDenied => "the line's interface may not be bound to",
+                _ => "the line cannot be bound to",
+            },
             Self::Unreachable(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => "connection refused",
                 io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => "no route",
@@ -93,7 +98,11 @@ impl Bound {
     /// # Errors
     /// Where the line's address or interface is not there, or all its ports are taken.
     pub(super) fn new(line: &Line, endpoint: SocketAddr, keepalive: Duration) -> io::Result<Self> {
-        let socket = RawSocket::new(Domain::for_address(endpoint), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        let socket = RawSocket::new(
+            Domain::for_address(endpoint),
+            Type::STREAM.nonblocking(),
+            Some(Protocol::TCP),
+        )?;
         socket.bind_device(Some(line.interface.as_bytes()))?;
         socket.bind(&SocketAddr::new(line.source, 0).into())?;
         keep_alive(&SockRef::from(&socket), keepalive)?;
@@ -122,12 +131,15 @@ pub(super) async fn open(
 ) -> Result<Dialled, UpstreamError> {
     let deadline = Instant::now() + patience;
     let connected = timeout_at(deadline, bound.socket.connect(permit.endpoint())).await;
-    let tcp = connected.map_err(|_late| UpstreamError::TimedOut)?.map_err(UpstreamError::Unreachable)?;
+    let tcp =
+        connected.map_err(|_late| UpstreamError::TimedOut)?.map_err(UpstreamError::Unreachable)?;
     let started = Instant::now();
-    let handshake = Box::pin(TlsConnector::from(Arc::clone(config)).connect(leg.server_name.clone(), Socket::new(tcp)));
+    let handshake = Box::pin(
+        TlsConnector::from(Arc::clone(config)).connect(leg.server_name.clone(), Socket::new(tcp)),
+    );
     let shaken = timeout_at(deadline, handshake).await.map_err(|_late| UpstreamError::TimedOut)?;
     let stream = shaken.map_err(|error| {
-        let (reason, detail) = tls::originate_refusal(&error);
+        let (reason, detail) = tls::upstream_refusal(&error);
         UpstreamError::Handshake(reason, detail)
     })?;
     Ok(dialled(stream, started.elapsed()))
@@ -136,20 +148,23 @@ pub(super) async fn open(
 fn dialled(stream: TlsStream<Socket>, took: Duration) -> Dialled {
     let (_, session) = stream.get_ref();
     let leaf = session.peer_certificates().and_then(<[_]>::first);
-    let identities = leaf.map(tls::identities).unwrap_or_default();
+    let identities = leaf.and_then(tls::identities).unwrap_or_default();
     let alpn = match session.alpn_protocol() {
         Some(b"h2") => Some(Alpn::H2),
         Some(b"http/1.1") => Some(Alpn::Http11),
         Some(_) | None => None,
     };
     // A full TLS 1.2 handshake is two round trips, one of 1.3 is one.
-    let trips = if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2) { 2 } else { 1 };
+    let trips =
+        if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2) { 2 } else { 1 };
     Dialled { stream, identities, alpn, round_trip: took / trips }
 }
 
 /// TCP keepalive as the box asks: a dead peer is noticed even where nothing is sent.
 pub(super) fn keep_alive(socket: &SockRef<'_>, idle: Duration) -> io::Result<()> {
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle).with_interval(idle / 3).with_retries(3))
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new().with_time(idle).with_interval(idle / 3).with_retries(3),
+    )
 }
 
 /// Sets what every client socket has.

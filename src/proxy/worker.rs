@@ -91,7 +91,10 @@ impl Worker {
 
     /// Every connection of this worker.
     pub(super) fn connections(&self) -> Vec<Rc<Connection>> {
-        #[expect(clippy::iter_over_hash_type, reason = "each is judged by itself, order does not matter")]
+        #[expect(
+            clippy::iter_over_hash_type,
+            reason = "each is judged by itself, order does not matter"
+        )]
         let all = {
             let mut all = Vec::new();
             for connection in self.live.borrow().values() {
@@ -130,7 +133,8 @@ impl Worker {
         let limits = snapshot.limits();
         self.pool.sweep(limits.upstream_idle_timeout);
         // Whoever is waited for has a timer of its own; what is left is a peer that does not read.
-        let patience = limits.idle_timeout.max(limits.response_timeout).max(limits.request_body_timeout);
+        let patience =
+            limits.idle_timeout.max(limits.response_timeout).max(limits.request_body_timeout);
         let now = Instant::now();
         for connection in self.connections() {
             for stream in connection.streams.borrow().iter() {
@@ -144,7 +148,9 @@ impl Worker {
         match command {
             Command::Swap(snapshot, done) => drop(done.send(self.swap(snapshot))),
             Command::Rejudge(done) => drop(done.send(judge::again(self))),
-            Command::GiveUpIdle(_endpoint) => self.pool.sweep(self.snapshot().limits().upstream_idle_timeout),
+            Command::GiveUpIdle(_endpoint) => {
+                self.pool.sweep(self.snapshot().limits().upstream_idle_timeout)
+            }
             Command::Drain => self.drain(),
             Command::CutAll(done) => drop(done.send(self.cut_all())),
             Command::Ping(done) => drop(done.send(())),
@@ -163,7 +169,8 @@ pub(super) fn run(
     load: &AtomicUsize,
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    LocalSet::new().block_on(&runtime, work(Rc::new(Worker::new(shared)), arrivals, commands, load));
+    LocalSet::new()
+        .block_on(&runtime, work(Rc::new(Worker::new(shared)), arrivals, commands, load));
     Ok(())
 }
 

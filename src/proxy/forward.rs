@@ -1,0 +1,259 @@
+//! A judged request on its way upstream and back: route, entry, permit, send; once more where that is safe.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use http::request::Parts;
+use http::{Method as HttpMethod, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::body::{RequestBody, ResponseBody};
+use super::connection::{Connection, Upward, request_facts};
+use super::exchange::Exchange;
+use super::http::{Aborted, Stopped};
+use super::patience::Patience;
+use super::permit::RequestPermit;
+use super::pool::{Checkout, SendError};
+use super::route::{Blocked, Pooled, route};
+use super::snapshot::Snapshot;
+use super::stream::Registered;
+use super::{clock, header};
+use crate::flow::{Flow, Request};
+use crate::ledger::Body;
+use crate::metrics::RuleMetrics;
+use crate::policy::Masked;
+use crate::verdict::{Allowed, Denied, Reason, Stage, Verdict};
+
+/// One judged request.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    /// Who asks.
+    pub(super) connection: &'a Rc<Connection>,
+    /// The law it is judged by, from its first byte to its last.
+    pub(super) snapshot: &'a Arc<Snapshot>,
+    /// What the law looks at.
+    pub(super) judged: &'a Request,
+    /// When it came.
+    pub(super) began: Instant,
+}
+
+/// An allowed attempt: the endpoint is judged, the permit is claimed.
+struct Passage<'a> {
+    work: &'a Work<'a>,
+    allowed: Allowed,
+    metrics: Arc<RuleMetrics>,
+    registered: Registered,
+    checkout: Checkout,
+}
+
+/// Why an attempt did not lead to an answer of the upstream.
+enum Setback {
+    /// This box answers.
+    Stopped(Stopped),
+    /// Nobody answers.
+    Aborted(Aborted),
+    /// The connection died before it took or answered anything: safe to try on another one.
+    Again(Box<Parts>, Option<Incoming>),
+}
+
+/// What came of sending.
+enum Sent {
+    Head(Response<Incoming>),
+    Failed(SendError),
+    TimedOut,
+    Cut(Reason),
+}
+
+impl Work<'_> {
+    /// Forwards it.
+    ///
+    /// # Errors
+    /// Outer: it was cut and is not answered. Inner: this box answers it.
+    pub(super) async fn forward(
+        &self,
+        parts: Parts,
+        body: Option<Incoming>,
+    ) -> Result<Result<Response<ResponseBody>, Stopped>, Aborted> {
+        let (mut parts, mut body) = (parts, body);
+        for is_last in [false, true] {
+            match self.attempt(parts, body, is_last).await {
+                Ok(response) => return Ok(Ok(response)),
+                Err(Setback::Stopped(stopped)) => return Ok(Err(stopped)),
+                Err(Setback::Aborted(aborted)) => return Err(aborted),
+                Err(Setback::Again(again, unread)) => (parts, body) = (*again, unread),
+            }
+        }
+        Ok(Err(Stopped::upstream(Reason::UpstreamFailed, Stage::Peer)))
+    }
+
+    async fn attempt(
+        &self,
+        mut parts: Parts,
+        body: Option<Incoming>,
+        is_last: bool,
+    ) -> Result<Response<ResponseBody>, Setback> {
+        let (mut passage, permit) =
+            self.pass().await.map_err(|blocked| Setback::Stopped(blocked.into()))?;
+        let spare = (!is_last && passage.may_repeat(&parts, body.as_ref())).then(|| parts.clone());
+        header::target(&mut parts, self.judged, passage.checkout.is_http2());
+        let outgoing = http::Request::from_parts(parts, passage.body(body));
+        match passage.send(permit, outgoing).await {
+            Sent::Head(response) => passage.answer(response),
+            Sent::Failed(error) => Err(passage.failed(error, spare, is_last)),
+            Sent::TimedOut => Err(passage.timed_out()),
+            Sent::Cut(reason) => Err(self.cut(reason)),
+        }
+    }
+
+    /// Judged, recorded, permitted; with a connection to send on.
+    async fn pass(&self) -> Result<(Passage<'_>, RequestPermit), Blocked> {
+        let mut flow = self.flow();
+        let (mut checkout, allowed) =
+            route(self.connection, self.snapshot, &mut flow, &Pooled).await?;
+        let metrics = self.count(&allowed);
+        match self.permit(&allowed).await {
+            Ok(permit) => {
+                let registered = Registered::new(self.connection, flow);
+                Ok((Passage { work: self, allowed, metrics, registered, checkout }, permit))
+            }
+            Err(blocked) => {
+                checkout.give_back();
+                Err(blocked)
+            }
+        }
+    }
+
+    fn flow(&self) -> Flow {
+        let mut flow = self.connection.flow(clock::now());
+        flow.request = Some(self.judged.clone());
+        flow
+    }
+
+    fn count(&self, allowed: &Allowed) -> Arc<RuleMetrics> {
+        let (rule, metrics) = self.connection.passes_by(&allowed.rule, &allowed.system);
+        let metrics = if *rule == allowed.rule {
+            Arc::clone(metrics)
+        } else {
+            self.connection.worker.rule(&allowed.rule, &allowed.system)
+        };
+        metrics.matched(clock::now().as_seconds_f64());
+        metrics
+    }
+
+    /// The entry first, the permit from its receipt.
+    async fn permit(&self, allowed: &Allowed) -> Result<RequestPermit, Blocked> {
+        let body = Body::Request {
+            facts: request_facts(self.snapshot, self.connection.hello().as_deref(), self.judged),
+            endpoint: allowed.endpoint,
+            verdict: Verdict::Allow(allowed.clone()),
+        };
+        let opened = self.connection.opened().ok_or(Blocked::Unwritable)?;
+        let kept = self.connection.append(self.snapshot, body).await;
+        let receipt = kept.map_err(|_refused| Blocked::Unwritable)?;
+        RequestPermit::claim(receipt, opened).map_err(|_ours| Blocked::Unwritable)
+    }
+
+    /// The client's own fault is answered; what the law cuts is not.
+    fn cut(&self, reason: Reason) -> Setback {
+        let clients_fault = matches!(reason, Reason::Timeout | Reason::MalformedRequest);
+        if clients_fault && self.connection.cut.reason().is_none() {
+            Setback::Stopped(Stopped::denied(Denied::plain(reason, Stage::Request)))
+        } else {
+            Setback::Aborted(Aborted(reason))
+        }
+    }
+}
+
+impl Passage<'_> {
+    /// Only a request without a body, with an idempotent method, on a connection that served before (RFC 9110
+    /// §9.2.2).
+    fn may_repeat(&self, parts: &Parts, body: Option<&Incoming>) -> bool {
+        let idempotent = matches!(
+            parts.method,
+            HttpMethod::GET
+                | HttpMethod::HEAD
+                | HttpMethod::OPTIONS
+                | HttpMethod::TRACE
+                | HttpMethod::PUT
+                | HttpMethod::DELETE
+        );
+        body.is_none() && idempotent && self.checkout.is_pooled()
+    }
+
+    fn body(&self, body: Option<Incoming>) -> RequestBody {
+        let sent = Rc::new(Upward::new(self.work.connection, &self.metrics));
+        let stream = Rc::clone(self.registered.stream());
+        let limit = self.work.snapshot.limits().request_body_timeout;
+        RequestBody::new(body, stream, sent, limit)
+    }
+
+    fn response_timeout(&self) -> Patience {
+        Patience::new(self.work.snapshot.response_timeout(&self.allowed.rule))
+    }
+
+    async fn send(&mut self, permit: RequestPermit, request: http::Request<RequestBody>) -> Sent {
+        let mut patience = self.response_timeout();
+        let stream = Rc::clone(self.registered.stream());
+        let sending = std::pin::pin!(self.checkout.send(permit, request));
+        tokio::select! {
+            biased;
+            sent = sending => match (sent, stream.cut.reason()) {
+                (Ok(response), _) => Sent::Head(response),
+                // The request's own body broke the exchange: the client is to blame, not the upstream.
+                (Err(_), Some(reason)) => Sent::Cut(reason),
+                (Err(error), None) => Sent::Failed(error),
+            },
+            reason = stream.cut.thrown() => Sent::Cut(reason),
+            () = patience.elapsed(|| stream.progress()) => Sent::TimedOut,
+        }
+    }
+
+    fn answer(self, response: Response<Incoming>) -> Result<Response<ResponseBody>, Setback> {
+        let (head, incoming) = response.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(
+                self.stopped(Reason::UpstreamFailed, "the upstream switched protocols unasked")
+            );
+        }
+        let limit = self.work.snapshot.response_timeout(&self.allowed.rule);
+        let (code, began) = (head.status.as_u16(), self.work.began);
+        let exchange = Exchange::new(
+            self.registered,
+            self.checkout,
+            (self.allowed.rule, self.metrics),
+            code,
+            began,
+        );
+        Ok(Response::from_parts(head, ResponseBody::relayed(incoming, exchange, limit)))
+    }
+
+    fn failed(self, error: SendError, spare: Option<Parts>, is_last: bool) -> Setback {
+        if let (Some(unsent), false) = (error.unsent, is_last) {
+            let (parts, body) = unsent.into_parts();
+            if body.is_unread() {
+                return Setback::Again(Box::new(parts), body.into_incoming());
+            }
+        }
+        if let (Some(parts), true) = (spare, error.before_response) {
+            return Setback::Again(Box::new(parts), None);
+        }
+        self.stopped(Reason::UpstreamFailed, "the upstream broke off before its response")
+    }
+
+    fn timed_out(self) -> Setback {
+        self.stopped(Reason::Timeout, "no response in time")
+    }
+
+    fn stopped(self, reason: Reason, detail: &'static str) -> Setback {
+        self.work.connection.worker.pool.shun(self.allowed.endpoint);
+        self.work.connection.note(Body::Failed {
+            reason,
+            stage: Stage::Peer,
+            rule: Some(self.allowed.rule.clone()),
+            endpoint: Some(self.allowed.endpoint),
+            detail: Some(Masked::own(detail)),
+        });
+        Setback::Stopped(Stopped::upstream(reason, Stage::Peer))
+    }
+}
