@@ -150,16 +150,12 @@ async fn open(connection: &Rc<Connection>, verdict: Verdict) -> bool {
         Ok(receipt) => ledger.sync(receipt).await,
         Err(unwritable) => Err(unwritable),
     };
-    match kept.map(Opened::claim) {
-        Ok(Ok(opened)) => {
-            connection.set_opened(opened);
-            true
-        }
-        Ok(Err(_)) | Err(_) => {
-            connection.worker.shared.metrics.denied(Reason::LedgerUnwritable, Stage::Identity);
-            false
-        }
+    if let Ok(Ok(opened)) = kept.map(Opened::claim) {
+        connection.set_opened(opened);
+        return true;
     }
+    connection.worker.shared.metrics.denied(Reason::LedgerUnwritable, Stage::Identity);
+    false
 }
 
 /// A `tls` passage has no words for a refusal: it ends in order, so that the client's own log says something.

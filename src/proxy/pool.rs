@@ -103,6 +103,10 @@ pub(super) struct Checkout {
 }
 
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a checkout lives in one place; a box would cost every request"
+)]
 enum Lent {
     Single(Single),
     Shared(Rc<Multiplexed>),
@@ -254,6 +258,10 @@ impl Pool {
     }
 
     /// Drops the idle connections that `is_refused` says of: the law has changed.
+    #[expect(
+        clippy::iter_over_hash_type,
+        reason = "each is judged by itself, order does not matter"
+    )]
     pub(super) fn judge(&self, is_refused: impl Fn(Key, &Flow) -> bool) {
         for (key, entry) in self.entries.borrow_mut().iter_mut() {
             entry.idle.retain(|idle| !is_refused(*key, &idle.connection.leg.dialled_as));

@@ -187,7 +187,7 @@ impl<F: Fn(u64)> Direction<F> {
             while !rest.is_empty() {
                 match Pin::new(&mut *writer).poll_write(cx, rest) {
                     Poll::Ready(Ok(written)) if written > 0 => {
-                        rest = rest.get(written..).unwrap_or_default()
+                        rest = rest.get(written..).unwrap_or_default();
                     }
                     Poll::Ready(_) => return Poll::Ready(Err(Guilty::Writer)),
                     Poll::Pending => {

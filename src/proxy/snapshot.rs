@@ -112,12 +112,12 @@ impl Snapshot {
 
     pub(super) fn idle_timeout(&self, rule: Option<&Name>) -> Duration {
         let own = rule.and_then(|rule| self.engine.rule(rule)).and_then(|rule| rule.idle_timeout);
-        own.unwrap_or(self.limits().idle_timeout)
+        own.unwrap_or_else(|| self.limits().idle_timeout)
     }
 
     pub(super) fn response_timeout(&self, rule: &Name) -> Duration {
         let own = self.engine.rule(rule).and_then(|rule| rule.response_timeout);
-        own.unwrap_or(self.limits().response_timeout)
+        own.unwrap_or_else(|| self.limits().response_timeout)
     }
 }
 

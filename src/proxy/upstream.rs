@@ -71,6 +71,7 @@ impl UpstreamError {
         }
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of I/O errors are an open set")]
     /// A word for the ledger; never text from the other side.
     pub(super) fn detail(&self) -> &'static str {
         match self {
