@@ -91,7 +91,7 @@ pub(super) async fn route<R: Reach>(
             Verdict::Deny(denied) => match blocked {
                 Some(Blocked::Denied(_)) => {}
                 Some(Blocked::Failed(..) | Blocked::Unwritable) | None => {
-                    blocked = Some(Blocked::Denied(denied))
+                    blocked = Some(Blocked::Denied(denied));
                 }
             },
             Verdict::NotYet(_) => {

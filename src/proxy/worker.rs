@@ -149,7 +149,7 @@ impl Worker {
             Command::Swap(snapshot, done) => drop(done.send(self.swap(snapshot))),
             Command::Rejudge(done) => drop(done.send(judge::again(self))),
             Command::GiveUpIdle(_endpoint) => {
-                self.pool.sweep(self.snapshot().limits().upstream_idle_timeout)
+                self.pool.sweep(self.snapshot().limits().upstream_idle_timeout);
             }
             Command::Drain => self.drain(),
             Command::CutAll(done) => drop(done.send(self.cut_all())),
