@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::flow::{Name, Timestamp, TlsVersion};
@@ -172,7 +171,9 @@ pub enum Body {
         lost: Option<u64>,
         /// From when.
         since: Option<Timestamp>,
-        /// What happened: `torn line`, `unclean stop`, `unwritable`.
+        /// How many bytes of a torn line were cut.
+        cut: Option<u64>,
+        /// What happened: `torn line`, `unclean stop`, `damaged line`, `unwritable`.
         cause: Masked,
     },
     /// [`Kind::Operation`].
@@ -220,6 +221,26 @@ pub struct RequestFacts {
     pub path: Masked,
 }
 
+impl Kind {
+    /// The stable code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Policy => "policy",
+            Self::Opened => "opened",
+            Self::Dialled => "dialled",
+            Self::Request => "request",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Closed => "closed",
+            Self::Summary => "summary",
+            Self::Gap => "gap",
+            Self::Operation => "operation",
+        }
+    }
+}
+
 impl Body {
     /// Its kind.
     pub const fn kind(&self) -> Kind {
@@ -236,6 +257,42 @@ impl Body {
             Self::Summary { .. } => Kind::Summary,
             Self::Gap { .. } => Kind::Gap,
             Self::Operation { .. } => Kind::Operation,
+        }
+    }
+
+    /// The reason it gives, where something was refused or failed.
+    pub const fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Opened { verdict, .. }
+            | Self::Dialled { verdict, .. }
+            | Self::Request { verdict, .. }
+            | Self::Refused { verdict, .. } => verdict.reason(),
+            Self::Failed { reason, .. } => Some(*reason),
+            Self::Summary { reason, .. } => *reason,
+            Self::Start { .. }
+            | Self::Stop { .. }
+            | Self::Policy { .. }
+            | Self::Closed { .. }
+            | Self::Gap { .. }
+            | Self::Operation { .. } => None,
+        }
+    }
+
+    /// The verdict it records, taken out of it.
+    pub fn into_verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Opened { verdict, .. }
+            | Self::Dialled { verdict, .. }
+            | Self::Request { verdict, .. }
+            | Self::Refused { verdict, .. } => Some(verdict),
+            Self::Start { .. }
+            | Self::Stop { .. }
+            | Self::Policy { .. }
+            | Self::Failed { .. }
+            | Self::Closed { .. }
+            | Self::Summary { .. }
+            | Self::Gap { .. }
+            | Self::Operation { .. } => None,
         }
     }
 }

@@ -1,92 +1,156 @@
-//! The audit ledger: numbered JSON lines, one lock-ordered batch, one writer, group commit.
+//! The audit ledger: numbered JSON lines, one lock-ordered batch, one writer, group commit. What an entry means
+//! to the law is not known here.
+//!
+//! The way of an entry: `line` renders it in the caller's thread; `state` gives it its number under a short lock
+//! and places it in the `batch`; the `writer` puts whole batches on disk (`segment`) and tells those who wait.
+//! `recover` is what a start makes of what it finds; `limit` keeps strangers from filling the disk.
 //!
 //! A [`Receipt`] is made here and nowhere else; it is what a permit is claimed from.
 
+mod batch;
 mod entry;
+mod json;
+mod limit;
+mod line;
+mod receipt;
+mod recover;
+mod segment;
+mod settings;
+mod state;
+mod stats;
+mod writer;
+
+#[cfg(test)]
+mod test;
+
+use std::cell::Cell;
+use std::fmt;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
 pub use entry::{Body, ClientFacts, ConnectionId, Entry, Kind, PolicyDigest, RequestFacts};
+pub use receipt::{Kept, Receipt, Unwritable};
+pub use settings::{LedgerError, Settings};
+pub use stats::{Durations, Stats};
 
-use std::sync::Arc;
-
+use crate::appliance::WhenUnwritable;
 use crate::flow::Timestamp;
-use crate::verdict::Verdict;
+use limit::{Counted, Limit};
+use segment::{Directory, Store};
+use state::{Draft, Placement, Shared, Waiting};
+use writer::{Segment, Writer};
 
-/// How an entry was kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// It is on disk: written and synced.
-    Durable,
-    /// It is numbered and placed in the batch.
-    Queued,
-    /// It could not be kept and the box file says `continue`: counted, a gap entry follows.
-    Waived,
-}
-
-/// Proof that an entry was taken. Cannot be copied, cannot be made elsewhere.
-#[derive(Debug)]
-#[must_use = "a receipt is what a permit is claimed from"]
-pub struct Receipt {
-    seq: u64,
-    boot: u64,
-    kind: Kind,
-    connection: Option<ConnectionId>,
-    verdict: Option<Verdict>,
-    kept: Kept,
-}
-
-impl Receipt {
-    /// The entry's number.
-    pub const fn seq(&self) -> u64 {
-        self.seq
-    }
-    /// The reference shown outside, `BOOT-SEQ`.
-    pub fn reference(&self) -> String {
-        format!("{}-{}", self.boot, self.seq)
-    }
-    /// What kind of entry it was.
-    pub const fn kind(&self) -> Kind {
-        self.kind
-    }
-    /// The connection it speaks of.
-    pub const fn connection(&self) -> Option<ConnectionId> {
-        self.connection
-    }
-    /// The verdict it recorded.
-    pub const fn verdict(&self) -> Option<&Verdict> {
-        self.verdict.as_ref()
-    }
-    /// How it was kept.
-    pub const fn kept(&self) -> Kept {
-        self.kept
-    }
-}
-
-/// The ledger cannot be written and the box file says `refuse`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unwritable;
-
-/// A handle on the ledger; clones share one batch and one writer.
+/// A handle on the ledger; clones share one batch and one writer. When the last one is dropped without
+/// [`Ledger::close`], what was placed is still written, but the next start records an unclean stop.
 #[derive(Debug, Clone)]
 pub struct Ledger {
-    shared: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    limit: Mutex<Limit>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+thread_local! {
+    /// The room that entries are rendered into, one after the other.
+    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 impl Ledger {
-    /// Numbers `entry` and places it in the batch. Waits only while the batch is full.
+    /// Continues the ledger in its directory, or begins one, and starts the writer's thread. What an earlier
+    /// process left undone is recorded and on disk when this returns.
+    ///
+    /// # Errors
+    /// [`LedgerError`]: another process writes it, the file system says no, or what is there is damaged and the
+    /// box file says `refuse` (under `continue` it is set aside and a new one begins, which a gap entry records).
+    pub fn open(settings: Settings) -> Result<Self, LedgerError> {
+        let directory = Directory::lock(&settings.directory)?;
+        let recovered = recover::recover(&directory, &settings)?;
+        let begun = (recovered.boot, recovered.next, recovered.segment);
+        Self::start(settings, Box::new(directory), begun)
+    }
+
+    fn start(
+        settings: Settings,
+        store: Box<dyn Store>,
+        (boot, next, segment): (u64, u64, Segment),
+    ) -> Result<Self, LedgerError> {
+        let path = settings.directory.clone();
+        let free = store.free().map_err(LedgerError::io("tell the free space of", &path))?;
+        let shared = Arc::new(Shared::new(settings, boot, next, free));
+        let threads = Writer::new(Arc::clone(&shared), store, segment)
+            .spawn()
+            .map_err(LedgerError::io("start the writer of", path))?;
+        let inner =
+            Inner { shared, limit: Mutex::default(), threads: Mutex::new(Vec::from(threads)) };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Numbers `entry` and places it in the batch. Waits only while the batch is full. After a
+    /// [`Body::Stop`] nothing more is taken.
     ///
     /// # Errors
     /// [`Unwritable`] under `when_unwritable: refuse`; under `continue` the receipt is [`Kept::Waived`].
     pub async fn append(&self, entry: Entry) -> Result<Receipt, Unwritable> {
-        todo!()
+        let draft = draft(&entry);
+        let placement = self.place(&draft).await;
+        SCRATCH.set(draft.rendered);
+        let (seq, kept) = match placement {
+            Placement::Placed(seq) => (seq, Kept::Queued),
+            Placement::Away(gap) if self.waives() => (gap, Kept::Waived),
+            Placement::Away(_) | Placement::Over | Placement::Full => return Err(Unwritable),
+        };
+        let Entry { at, connection, body, .. } = entry;
+        let (kind, boot) = (body.kind(), self.boot());
+        Ok(Receipt { seq, boot, kind, at, connection, verdict: body.into_verdict(), kept })
+    }
+
+    async fn place(&self, draft: &Draft) -> Placement {
+        let shared = &self.inner.shared;
+        loop {
+            let placement = shared.place(draft);
+            if placement != Placement::Full {
+                return placement;
+            }
+            // Room that is made between the two attempts is not missed.
+            let mut room = pin!(shared.room.notified());
+            room.as_mut().enable();
+            let placement = shared.place(draft);
+            if placement != Placement::Full {
+                return placement;
+            }
+            room.await;
+        }
     }
 
     /// Waits until the entry of `receipt`, and so every earlier one, is on disk. At once where it is already
     /// durable or waived.
     ///
     /// # Errors
-    /// [`Unwritable`] under `when_unwritable: refuse` when the sync fails or takes longer than `sync_timeout`.
+    /// [`Unwritable`] under `when_unwritable: refuse` when the sync fails or takes longer than `sync_timeout`;
+    /// under `continue` the receipt is then [`Kept::Waived`].
     pub async fn sync(&self, receipt: Receipt) -> Result<Receipt, Unwritable> {
-        todo!()
+        if receipt.kept != Kept::Queued {
+            return Ok(receipt);
+        }
+        let durable = match self.inner.shared.wait_for(receipt.seq) {
+            Waiting::Durable => true,
+            Waiting::Told(answer) => answer.await.unwrap_or(false),
+            Waiting::Away => false,
+        };
+        if durable {
+            Ok(Receipt { kept: Kept::Durable, ..receipt })
+        } else if self.waives() {
+            self.inner.shared.waive(receipt.at);
+            Ok(Receipt { kept: Kept::Waived, ..receipt })
+        } else {
+            Err(Unwritable)
+        }
     }
 
     /// Records a refusal that needed no identity: 20 a minute per source and reason as entries of their own
@@ -96,24 +160,126 @@ impl Ledger {
     /// As [`Ledger::append`].
     pub async fn append_limited(
         &self,
-        source: std::net::IpAddr,
+        source: IpAddr,
         entry: Entry,
     ) -> Result<Option<Receipt>, Unwritable> {
-        todo!()
+        let Some(reason) = entry.body.reason() else {
+            return self.append(entry).await.map(Some);
+        };
+        let admission = self.limit().admit(source, reason, entry.at, entry.policy);
+        if let Some(counted) = admission.ended {
+            self.summarise(counted, entry.at).await;
+        }
+        if admission.listed { self.append(entry).await.map(Some) } else { Ok(None) }
+    }
+
+    /// Records what is due at `now`: summaries of minutes that are over, and the gap entry after the ledger could
+    /// not be written. To be called every second or so.
+    pub async fn tick(&self, now: Timestamp) {
+        self.inner.shared.settle(now);
+        if self.is_writable() {
+            let ended = self.limit().expire(Some(now));
+            for counted in ended {
+                self.summarise(counted, now).await;
+            }
+        }
+    }
+
+    /// Records what was counted, then `stop` as the last entry, and returns once everything is on disk and the
+    /// writer has ended. Clones of the handle take nothing more.
+    ///
+    /// # Errors
+    /// [`Unwritable`] where not everything could be put on disk, under `continue` too.
+    pub async fn close(self, stop: Entry) -> Result<Receipt, Unwritable> {
+        let counted = self.limit().expire(None);
+        for counted in counted {
+            self.summarise(counted, stop.at).await;
+        }
+        let stopped = match self.append(stop).await {
+            Ok(receipt) => self.sync(receipt).await,
+            Err(Unwritable) => Err(Unwritable),
+        };
+        self.inner.shared.close();
+        let receipt = stopped.ok().filter(|receipt| receipt.kept == Kept::Durable);
+        if receipt.is_some() {
+            self.inner.join();
+        }
+        receipt.ok_or(Unwritable)
     }
 
     /// This boot's number; grows by one at every start.
     pub fn boot(&self) -> u64 {
-        todo!()
+        self.inner.shared.boot
     }
 
     /// Whether entries can be written now.
     pub fn is_writable(&self) -> bool {
-        todo!()
+        self.inner.shared.is_writable()
+    }
+
+    /// Whether the writer died. Nothing heals this: the process must end.
+    pub fn is_dead(&self) -> bool {
+        self.inner.shared.is_dead()
+    }
+
+    /// The ledger's numbers, as of now.
+    pub fn stats(&self) -> Stats {
+        self.inner.shared.stats()
     }
 
     /// A number for a new client connection, unique within this boot.
     pub fn next_connection(&self) -> ConnectionId {
-        todo!()
+        ConnectionId(self.inner.shared.connections.fetch_add(1, Ordering::Relaxed))
+    }
+
+    async fn summarise(&self, counted: Counted, at: Timestamp) {
+        let body = counted.body();
+        let entry = Entry { at, policy: counted.policy(), connection: None, body };
+        let kept = self.append(entry).await.map(|receipt| receipt.kept);
+        if kept != Ok(Kept::Queued) {
+            self.limit().put_back(counted);
+        }
+    }
+
+    fn waives(&self) -> bool {
+        self.inner.shared.settings.when_unwritable == WhenUnwritable::Continue && !self.is_dead()
+    }
+
+    fn limit(&self) -> MutexGuard<'_, Limit> {
+        self.inner.limit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn draft(entry: &Entry) -> Draft {
+    let mut rendered = SCRATCH.take();
+    rendered.clear();
+    line::render(&mut rendered, entry);
+    Draft { at: entry.at, policy: Some(entry.policy), kind: entry.body.kind(), rendered }
+}
+
+impl Inner {
+    fn join(&self) {
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A writer that panicked has said so itself.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.shared.close();
+        self.join();
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("boot", &self.shared.boot)
+            .field("stats", &self.shared.stats())
+            .finish_non_exhaustive()
     }
 }
