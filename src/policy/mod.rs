@@ -1,5 +1,7 @@
 //! The law: what was written (`document`), what it means (`model`), what runs (`engine`). Pure: bytes in, values out.
 
+pub mod address;
+mod compile;
 pub mod engine;
 pub mod mask;
 pub mod model;

@@ -1,0 +1,255 @@
+//! The judgement itself, stage by stage as the engine's page says it. What stops a rule is in `stop`.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::stop::{Phase, Pool};
+use crate::flow::{Certificate, Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
+use crate::flow::{Hello, Request, Timestamp};
+use crate::policy::compile::{SystemId, Tables};
+use crate::policy::model::Protocol;
+use crate::verdict::{Allowed, Denied, NotYet, Reason, Stage, Verdict};
+
+/// Answers `flow` by the facts it has, on a box whose `refusing` listeners answer nothing.
+pub(super) fn decide(tables: &Tables, refusing: &BTreeSet<Name>, flow: &Flow) -> Verdict {
+    let case = Case { tables, refusing, flow };
+    case.judge().unwrap_or_else(Verdict::Deny)
+}
+
+/// One flow before the law.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    tables: &'a Tables,
+    refusing: &'a BTreeSet<Name>,
+    flow: &'a Flow,
+}
+
+/// Whose names a certificate carries.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Nobody,
+    One(SystemId),
+    Several,
+    /// One of them may never initiate.
+    Closed,
+}
+
+impl Case<'_> {
+    fn judge(self) -> Result<Verdict, Denied> {
+        let source = self.arrival()?;
+        let destination = self.hello(source)?;
+        self.identity(source)?;
+        self.request(source, destination)?;
+        self.dial(source, destination)?;
+        self.peer(source, destination)?;
+        Ok(self.conclude(source, destination))
+    }
+
+    fn arrival(self) -> Result<SystemId, Denied> {
+        let deny = |reason| Err(Denied::plain(reason, Stage::Arrival));
+        let Some(owner) = self.tables.owner(self.flow.source) else {
+            return deny(Reason::UnknownSource);
+        };
+        if owner.closed {
+            return deny(Reason::ReverseAccess);
+        }
+        if self.flow.at < self.tables.connection_date {
+            return deny(Reason::BeforeConnectionDate);
+        }
+        if self.flow.listener.as_ref().is_some_and(|name| self.refusing.contains(name)) {
+            return deny(Reason::Listener);
+        }
+        self.pool(owner.system, None).narrow(Phase::Standing, Stage::Arrival)?;
+        Ok(owner.system)
+    }
+
+    fn hello(self, source: SystemId) -> Result<Option<SystemId>, Denied> {
+        let Some(hello) = self.flow.hello.as_deref() else { return Ok(None) };
+        let destination = self.destination(hello)?;
+        let pool = self.pool(source, Some(destination));
+        pool.narrow(Phase::Standing, Stage::Hello)?;
+        pool.narrow(Phase::Protocol, Stage::Hello)?;
+        Ok(Some(destination))
+    }
+
+    /// Guardrails first: what the name and the version break is said even where the other is of no use.
+    fn destination(self, hello: &Hello) -> Result<SystemId, Denied> {
+        let deny = |reason| Err(Denied::plain(reason, Stage::Hello));
+        let named = match &hello.server_name {
+            ServerName::Name(host) => {
+                self.tables.hosts.get(host).copied().ok_or(Reason::UnknownDestination)
+            }
+            ServerName::Missing | ServerName::Unusable => Err(Reason::HostMismatch),
+        };
+        let listed = |id: &SystemId| self.tables.systems.get(*id).is_some_and(|it| it.listed);
+        if named.as_ref().is_ok_and(|id| !listed(id)) {
+            return deny(Reason::DestinationNotListed);
+        }
+        if !self.tables.versions.contains(&hello.version) {
+            return deny(Reason::TlsVersion);
+        }
+        named.or_else(deny)
+    }
+
+    fn identity(self, source: SystemId) -> Result<(), Denied> {
+        let deny = |reason| Err(Denied::plain(reason, Stage::Identity));
+        let certificate = match self.flow.paper.as_deref() {
+            None => return Ok(()),
+            Some(Paper::Absent) => return deny(Reason::IdentityMissing),
+            Some(Paper::Presented(certificate)) => certificate,
+        };
+        let named = self.named(&certificate.identities);
+        if named == Named::Closed {
+            return deny(Reason::ReverseAccess);
+        }
+        if let Some(flaw) = flaw(certificate, self.flow.at) {
+            return deny(flaw);
+        }
+        match named {
+            Named::One(system) if system == source => Ok(()),
+            Named::Nobody => deny(Reason::IdentityUnknown),
+            Named::One(_) | Named::Several | Named::Closed => deny(Reason::IdentityMismatch),
+        }
+    }
+
+    fn request(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
+        let Some(request) = &self.flow.request else { return Ok(()) };
+        let pool = self.pool(source, destination);
+        let deny = |reason| {
+            let rule = pool.only(Phase::Protocol);
+            Err(Denied { rule, ..Denied::plain(reason, Stage::Request) })
+        };
+        if !self.is_host(request) {
+            return deny(Reason::HostMismatch);
+        }
+        if request.upgrade {
+            return deny(Reason::Upgrade);
+        }
+        pool.narrow(Phase::Request, Stage::Request)
+    }
+
+    fn dial(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
+        let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
+        match self.barred(endpoint, destination) {
+            None => Ok(()),
+            Some(reason) => {
+                let rule = self.pool(source, destination).only(Phase::Request);
+                Err(Denied { rule, ..Denied::plain(reason, Stage::Dial) })
+            }
+        }
+    }
+
+    fn barred(self, endpoint: SocketAddr, destination: Option<SystemId>) -> Option<Reason> {
+        let Some(entry) = self.tables.endpoint(endpoint) else {
+            let guarded = self.tables.residency.then_some(Reason::CountryUnknown);
+            return guarded.or(Some(Reason::NoRule));
+        };
+        if entry.residency.is_some() {
+            return entry.residency;
+        }
+        if destination.is_some_and(|destination| destination != entry.system) {
+            return Some(Reason::NoRule);
+        }
+        if !entry.dialled {
+            return Some(Reason::SiteNotDeclared);
+        }
+        entry.term.refuses(self.flow.at)
+    }
+
+    fn peer(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
+        let expected = match &self.flow.peer {
+            None => true,
+            Some(Peer::Refused) => false,
+            Some(Peer::Verified(identities)) => {
+                destination.is_none_or(|system| self.speaks_for(identities, system))
+            }
+        };
+        if expected {
+            return Ok(());
+        }
+        let rule = self.pool(source, destination).only(Phase::Request);
+        Err(Denied { rule, ..Denied::plain(Reason::UpstreamIdentity, Stage::Peer) })
+    }
+
+    /// Nothing refuses it: it is allowed where no fact is missing that a rule asks for.
+    fn conclude(self, source: SystemId, destination: Option<SystemId>) -> Verdict {
+        let pool = self.pool(source, destination);
+        let known = destination.filter(|_| self.flow.paper.is_some());
+        let asked = self.flow.request.is_some();
+        let complete = |protocol| protocol == Protocol::Tls || asked;
+        let rule = pool.left(Phase::Request).find(|rule| complete(rule.protocol));
+        match (known, self.flow.endpoint, rule) {
+            (Some(_), Some(endpoint), Some(rule)) => Verdict::Allow(Allowed {
+                rule: rule.name.clone(),
+                system: rule.to.clone(),
+                endpoint,
+            }),
+            _ => Verdict::NotYet(NotYet { stage: self.stage(), rule: pool.only(Phase::Request) }),
+        }
+    }
+
+    /// The stage of the last fact present.
+    fn stage(self) -> Stage {
+        let facts = [
+            (self.flow.peer.is_some(), Stage::Peer),
+            (self.flow.endpoint.is_some(), Stage::Dial),
+            (self.flow.request.is_some(), Stage::Request),
+            (self.flow.paper.is_some(), Stage::Identity),
+            (self.flow.hello.is_some(), Stage::Hello),
+        ];
+        facts.into_iter().find(|(known, _)| *known).map_or(Stage::Arrival, |(_, stage)| stage)
+    }
+
+    fn pool(&self, source: SystemId, destination: Option<SystemId>) -> Pool<'_> {
+        let ids = self.tables.joined(source, destination);
+        Pool { rules: &self.tables.rules, ids, flow: self.flow }
+    }
+
+    fn is_host(self, request: &Request) -> bool {
+        match (self.flow.hello.as_deref().map(|hello| &hello.server_name), &request.host) {
+            (Some(ServerName::Name(asked)), Some(host)) => asked == host,
+            (None, Some(_)) => true,
+            (Some(_) | None, _) => false,
+        }
+    }
+
+    fn named(self, identities: &[Identity]) -> Named {
+        let mut named = Named::Nobody;
+        for system in identities.iter().filter_map(|it| self.tables.identities.get(it)).flatten() {
+            if self.tables.systems.get(*system).is_some_and(|it| !it.may_initiate) {
+                return Named::Closed;
+            }
+            named = match named {
+                Named::Nobody => Named::One(*system),
+                Named::One(before) if before == *system => named,
+                Named::One(_) | Named::Several | Named::Closed => Named::Several,
+            };
+        }
+        named
+    }
+
+    fn speaks_for(self, identities: &[Identity], system: SystemId) -> bool {
+        let owners = |identity| self.tables.identities.get(identity);
+        identities.iter().filter_map(owners).any(|owners| owners.contains(&system))
+    }
+}
+
+/// What is wrong with a certificate itself. A revocation weighs more than an end that comes anyway.
+fn flaw(certificate: &Certificate, at: Timestamp) -> Option<Reason> {
+    if certificate.chain == Chain::Untrusted {
+        return Some(Reason::CertificateInvalid);
+    }
+    if certificate.revocation == Revocation::Revoked {
+        return Some(Reason::CertificateRevoked);
+    }
+    if at < certificate.not_before || at > certificate.not_after {
+        return Some(Reason::CertificateExpired);
+    }
+    match certificate.revocation {
+        Revocation::Good { until } if at < until => None,
+        Revocation::NotKept => None,
+        Revocation::Good { .. } | Revocation::Unknown | Revocation::Revoked => {
+            Some(Reason::RevocationUnknown)
+        }
+    }
+}

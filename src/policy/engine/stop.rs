@@ -1,0 +1,169 @@
+//! What stops a rule: the kinds of facts that keep it from fitting, phase by phase, and what is nearest when
+//! none is left. Guardrails are not here.
+
+use crate::flow::{Flow, Name, Path, Request, Transport};
+use crate::policy::compile::{RuleEntry, RuleId};
+use crate::policy::model::{PathPattern, Protocol, SegmentPattern};
+use crate::verdict::{Denied, Near, Reason, Stage};
+
+/// The most rules that a refusal lists; the reason is found among all of them.
+const NEAREST_MAX: usize = 8;
+
+/// What is asked of a rule, in the order in which facts come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    /// Transport, listener, dates: known at arrival.
+    Standing,
+    /// The application protocol: known after the hello.
+    Protocol,
+    /// Method and path.
+    Request,
+}
+
+impl Phase {
+    const ALL: [Self; 3] = [Self::Standing, Self::Protocol, Self::Request];
+
+    fn until(self) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().take_while(move |phase| *phase <= self)
+    }
+
+    fn before(self) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().take_while(move |phase| *phase < self)
+    }
+}
+
+/// The facts of one phase that stop a rule: at most three kinds.
+type Stops = [Option<Reason>; 3];
+
+/// The rules that may still fit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pool<'a> {
+    pub(super) rules: &'a [RuleEntry],
+    pub(super) ids: &'a [RuleId],
+    pub(super) flow: &'a Flow,
+}
+
+impl<'a> Pool<'a> {
+    /// Whether a rule is left after `phase`; if not, the refusal with the nearest.
+    pub(super) fn narrow(self, phase: Phase, stage: Stage) -> Result<(), Denied> {
+        match self.left(phase).next() {
+            Some(_) => Ok(()),
+            None => Err(self.nearest(phase, stage)),
+        }
+    }
+
+    /// The rules that fit all facts up to `phase`, in the order of their names.
+    pub(super) fn left(self, phase: Phase) -> impl Iterator<Item = &'a RuleEntry> {
+        self.all().filter(move |rule| phase.until().all(|earlier| fits(rule, self.flow, earlier)))
+    }
+
+    /// The rule that is left after `phase`, where it is exactly one.
+    pub(super) fn only(self, phase: Phase) -> Option<Name> {
+        let mut left = self.left(phase);
+        match (left.next(), left.next()) {
+            (Some(rule), None) => Some(rule.name.clone()),
+            _ => None,
+        }
+    }
+
+    fn all(self) -> impl Iterator<Item = &'a RuleEntry> {
+        self.ids.iter().filter_map(move |id| self.rules.get(*id))
+    }
+
+    /// The refusal where `phase` stops every rule that came so far.
+    fn nearest(self, phase: Phase, stage: Stage) -> Denied {
+        let came_far = |rule: &&RuleEntry| phase.before().all(|it| fits(rule, self.flow, it));
+        let near: Vec<(&RuleEntry, Vec<Reason>)> = self
+            .all()
+            .filter(came_far)
+            .map(|rule| (rule, stops(rule, self.flow, phase).into_iter().flatten().collect()))
+            .collect();
+        let fewest = near.iter().map(|(_, kinds)| kinds.len()).min().unwrap_or(0);
+        let nearest = near
+            .into_iter()
+            .filter(|(_, kinds)| kinds.len() == fewest)
+            .map(|(rule, stopped_by)| Near { rule: rule.name.clone(), stopped_by })
+            .collect();
+        refusal(nearest, stage)
+    }
+}
+
+/// The reason is the one kind of fact that alone stops every nearest rule.
+fn refusal(mut nearest: Vec<Near>, stage: Stage) -> Denied {
+    let rule = match nearest.as_slice() {
+        [only] => Some(only.rule.clone()),
+        _ => None,
+    };
+    let alone = nearest.first().and_then(|near| match near.stopped_by.as_slice() {
+        [kind] => Some(*kind),
+        _ => None,
+    });
+    let same = |kind: &Reason| nearest.iter().all(|near| near.stopped_by.as_slice() == [*kind]);
+    if let Some(reason) = alone.filter(same) {
+        return Denied { reason, stage, rule, nearest: Vec::new() };
+    }
+    nearest.truncate(NEAREST_MAX);
+    Denied { reason: Reason::NoRule, stage, rule, nearest }
+}
+
+fn fits(rule: &RuleEntry, flow: &Flow, phase: Phase) -> bool {
+    stops(rule, flow, phase) == [None; 3]
+}
+
+fn stops(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Stops {
+    match phase {
+        Phase::Standing => standing(rule, flow),
+        Phase::Protocol => [protocol(rule, flow), None, None],
+        Phase::Request => flow.request.as_ref().map_or([None; 3], |it| request(rule, it)),
+    }
+}
+
+fn standing(rule: &RuleEntry, flow: &Flow) -> Stops {
+    let transport = match flow.transport {
+        Transport::Tcp => None,
+        Transport::Udp | Transport::Icmp | Transport::Esp => Some(Reason::Protocol),
+    };
+    let listener = (!takes(rule, flow.listener.as_ref())).then_some(Reason::Listener);
+    [transport, listener, rule.term.refuses(flow.at)]
+}
+
+/// Whether the rule holds on this listener.
+pub(super) fn takes(rule: &RuleEntry, listener: Option<&Name>) -> bool {
+    match (&rule.listener, listener) {
+        (Some(named), Some(here)) => named == here,
+        (None, _) | (_, None) => true,
+    }
+}
+
+fn protocol(rule: &RuleEntry, flow: &Flow) -> Option<Reason> {
+    let agreed = flow.hello.as_ref().is_some_and(|hello| hello.alpn.is_some());
+    match rule.protocol {
+        Protocol::Tls if agreed => Some(Reason::Protocol),
+        Protocol::Tls | Protocol::Https => None,
+    }
+}
+
+fn request(rule: &RuleEntry, request: &Request) -> Stops {
+    match rule.protocol {
+        Protocol::Tls => [Some(Reason::Protocol), None, None],
+        Protocol::Https => {
+            let method = rule.methods.contains(&request.method);
+            let path = rule.paths.iter().any(|pattern| matches(pattern, &request.path));
+            [(!method).then_some(Reason::Method), (!path).then_some(Reason::Path), None]
+        }
+    }
+}
+
+/// Whether a path fits a pattern, segment by segment and case-sensitive. `*` is one segment that is not empty; `**`
+/// one or more, of which the first is not empty, so that `/a/` is not in `/a/**` but `/a/b/` is.
+pub(super) fn matches(pattern: &PathPattern, path: &Path) -> bool {
+    let mut segments = path.segments();
+    let begins = pattern.segments.iter().all(|wanted| {
+        segments.next().is_some_and(|segment| match wanted {
+            SegmentPattern::Literal(text) => **text == *segment,
+            SegmentPattern::Any => !segment.is_empty(),
+        })
+    });
+    let next = segments.next();
+    begins && if pattern.rest { next.is_some_and(|it| !it.is_empty()) } else { next.is_none() }
+}
