@@ -1,5 +1,10 @@
 //! The life of a connection: files in order of travel.
 
+mod header;
+mod refusal;
+mod socket;
+mod wire;
+
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
