@@ -1,5 +1,8 @@
 //! The box: what this one machine has. Document to [`Appliance`], pure; certificates and law are only named here.
 
+mod document;
+mod resolve;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -8,7 +11,20 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::flow::Name;
-use crate::yaml::Place;
+use crate::yaml::{Faults, Place, SourceFile};
+
+/// Reads the box file.
+///
+/// # Errors
+/// Every fault found, in one go.
+pub fn understand(file: &SourceFile) -> Result<Appliance, Faults> {
+    let mut faults = Faults::new();
+    let text = document::parse(file, &mut faults);
+    match text.and_then(|text| resolve::resolve(text, &mut faults)) {
+        Some(appliance) if faults.is_sound() => Ok(appliance),
+        _ => Err(faults.sorted()),
+    }
+}
 
 /// What this machine has. Every path is already joined with the folder of the box file.
 #[derive(Debug, Clone)]
@@ -148,4 +164,27 @@ pub struct Limits {
     pub sync_timeout: Duration,
     /// Less free space than this, in bytes, makes the ledger unwritable.
     pub disk_reserve: u64,
+}
+
+impl Default for Limits {
+    /// The bounds of a box file that names none.
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            connections: 10_000,
+            connections_per_source: 256,
+            streams: 100,
+            header_size: 64 << 10,
+            handshake_timeout: seconds(10),
+            connect_timeout: seconds(3),
+            request_body_timeout: seconds(60),
+            response_timeout: seconds(60),
+            idle_timeout: seconds(300),
+            upstream_idle_timeout: seconds(30),
+            tcp_keepalive: seconds(30),
+            drain_timeout: seconds(30),
+            sync_timeout: seconds(2),
+            disk_reserve: 1 << 30,
+        }
+    }
 }

@@ -1,0 +1,125 @@
+//! What the operator wrote in the box file. Nothing here knows what a key means.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::WhenUnwritable;
+use crate::flow::Name;
+use crate::yaml::{
+    At, Count, Faults, Named, Read, Size, SourceFile, Version, Word, mapping, parse as yaml,
+};
+
+/// Reads the file.
+pub(super) fn parse(file: &SourceFile, faults: &mut Faults) -> Option<ApplianceText> {
+    yaml(file, faults).and_then(|root| ApplianceText::read(&root, faults))
+}
+
+mapping! {
+    /// The file.
+    ApplianceText {
+        required name: At<Name>,
+        required organisation: At<String>,
+        required policies: At<String>,
+        optional state: At<String>,
+        optional control: At<String>,
+        required admin: AdminText,
+        required ledger: LedgerText,
+        required lines: Named<LineText>,
+        required certificates: Named<CertificateText>,
+        required listeners: Named<ListenerText>,
+        optional limits: LimitsText,
+    }
+    checked { required version: At<Version>, }
+}
+
+mapping! {
+    /// The HTTP port.
+    AdminText {
+        required bind: At<SocketAddr>,
+        required allow: Vec<At<IpNet>>,
+    }
+}
+
+mapping! {
+    /// The ledger.
+    LedgerText {
+        required directory: At<String>,
+        required retain: At<Duration>,
+        required when_unwritable: At<WhenUnwritable>,
+        required sync: At<Duration>,
+    }
+}
+
+mapping! {
+    /// A way out of the building.
+    LineText {
+        optional title: At<String>,
+        required interface: At<String>,
+        required source: At<IpAddr>,
+    }
+}
+
+mapping! {
+    /// A pair of files.
+    CertificateText {
+        required chain: At<String>,
+        required key: At<String>,
+    }
+}
+
+mapping! {
+    /// A place where connections are taken.
+    ListenerText {
+        required bind: Vec<At<SocketAddr>>,
+        required mode: At<ModeText>,
+        optional certificate: At<Name>,
+        optional clients: At<Name>,
+    }
+}
+
+mapping! {
+    /// The bounds.
+    LimitsText {
+        optional connections: At<Count>,
+        optional connections_per_source: At<Count>,
+        optional streams: At<Count>,
+        optional header_size: At<Size>,
+        optional handshake_timeout: At<Duration>,
+        optional connect_timeout: At<Duration>,
+        optional request_body_timeout: At<Duration>,
+        optional response_timeout: At<Duration>,
+        optional idle_timeout: At<Duration>,
+        optional upstream_idle_timeout: At<Duration>,
+        optional tcp_keepalive: At<Duration>,
+        optional drain_timeout: At<Duration>,
+        optional sync_timeout: At<Duration>,
+        optional disk_reserve: At<Size>,
+    }
+}
+
+/// What a listener does, without what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ModeText {
+    /// SNI names the destination.
+    Reverse,
+    /// Answers nothing.
+    Refuse,
+}
+
+impl Word for ModeText {
+    const DUE: &'static str = "a mode";
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("reverse", Some(Self::Reverse)),
+        ("refuse", Some(Self::Refuse)),
+        ("forward", None),
+        ("transparent", None),
+    ];
+}
+
+impl Word for WhenUnwritable {
+    const DUE: &'static str = "what happens when the ledger cannot be written";
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("refuse", Some(Self::Refuse)), ("continue", Some(Self::Continue))];
+}

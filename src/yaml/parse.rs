@@ -1,0 +1,277 @@
+//! Bytes → [`Node`]. The only file that knows the YAML crate: YAML 1.2 in one document, without merge keys and tags;
+//! aliases are followed, and everything has a bound.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_yaml::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput};
+
+use super::node::{Entry, Kind, Node, Style};
+use super::place::Lines;
+use super::value::quoted;
+use super::{Fault, Faults, Place, SourceFile};
+
+/// The largest file that is read, in bytes.
+const BYTES_MAX: usize = 4 << 20;
+/// The longest line, in characters.
+const LINE_MAX: usize = 4096;
+/// The most values of one file, those reached through aliases counted each time.
+const NODES_MAX: usize = 100_000;
+/// The deepest nesting; the law's own is six.
+const DEPTH_MAX: usize = 32;
+
+/// Reads one file as YAML. `None` where it cannot be read to its end; why is among `faults`.
+pub(crate) fn parse(file: &SourceFile, faults: &mut Faults) -> Option<Node> {
+    let text = text(file).map_err(|fault| faults.push(*fault)).ok()?;
+    let lines = Lines::of(&file.name, text);
+    if let Err(fault) = check_characters(&lines, text) {
+        faults.push(*fault);
+        return None;
+    }
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    options.flow_nesting_limit = DEPTH_MAX + 1;
+    options.block_nesting_limit = DEPTH_MAX + 1;
+    let parser = Parser::new_from_str_with_options(text, options);
+    let mut builder = Builder { parser, lines: &lines, faults, anchors: BTreeMap::new(), nodes: 0 };
+    builder.stream().map_err(|fault| builder.faults.push(*fault)).ok()
+}
+
+/// What ends the reading of a file.
+type Fatal = Box<Fault>;
+
+fn text(file: &SourceFile) -> Result<&str, Fatal> {
+    let whole = Place::file(&file.name);
+    if file.bytes.len() > BYTES_MAX {
+        let message =
+            format!("the file has {} bytes, at most {BYTES_MAX} are read", file.bytes.len());
+        return Err(Box::new(Fault::error("too_large", &whole, message)));
+    }
+    let bytes = file.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.bytes);
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let lines = Lines::of(&file.name, &String::from_utf8_lossy(before));
+        let fault = Fault::error("encoding", &lines.end(), "the file is not UTF-8 from here on");
+        Box::new(fault.remedy("save it as UTF-8"))
+    })
+}
+
+/// Printable characters only (YAML 1.2.2 §5.1), and none that make a line look other than it reads.
+fn check_characters(lines: &Lines, text: &str) -> Result<(), Fatal> {
+    let (line, length) = lines.longest();
+    if length > LINE_MAX {
+        let message = format!("the line has {length} characters, at most {LINE_MAX} are read");
+        return Err(Box::new(Fault::error("too_large", &lines.number(line), message)));
+    }
+    let Some(at) = text.find(is_forbidden) else { return Ok(()) };
+    let (before, rest) = text.split_at_checked(at).unwrap_or((text, ""));
+    let code = rest.chars().next().map_or(0, u32::from);
+    let place = lines.place_after(before);
+    Err(Box::new(Fault::error(
+        "syntax",
+        &place,
+        format!("the character U+{code:04X} has no place in a file"),
+    )))
+}
+
+fn is_forbidden(c: char) -> bool {
+    let control = c.is_control() && !matches!(c, '\t' | '\n' | '\r');
+    control
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+struct Builder<'a, 'f> {
+    parser: Parser<'a, StrInput<'a>>,
+    lines: &'a Lines,
+    faults: &'f mut Faults,
+    anchors: BTreeMap<usize, Node>,
+    nodes: usize,
+}
+
+impl<'a> Builder<'a, '_> {
+    fn stream(&mut self) -> Result<Node, Fatal> {
+        let mut root = None;
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => break,
+                Event::StreamStart | Event::DocumentEnd => {}
+                Event::DocumentStart(..) if root.is_none() => root = Some(self.document()?),
+                _ => {
+                    return Err(self.fatal(
+                        "syntax",
+                        span,
+                        "a second document begins here; a file has one",
+                    ));
+                }
+            }
+        }
+        root.ok_or_else(|| {
+            Box::new(Fault::error("syntax", &self.lines.number(1), "the file is empty"))
+        })
+    }
+
+    fn document(&mut self) -> Result<Node, Fatal> {
+        let (event, span) = self.next()?;
+        self.node(event, span, 0)
+    }
+
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, Fatal> {
+        if depth > DEPTH_MAX {
+            return Err(self.fatal(
+                "too_deep",
+                span,
+                &format!("more than {DEPTH_MAX} levels deep"),
+            ));
+        }
+        let (anchor, tag, mut node) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                (anchor, tag, self.scalar(&text, style, span))
+            }
+            Event::SequenceStart(_, anchor, tag) => (anchor, tag, self.sequence(span, depth)?),
+            Event::MappingStart(_, anchor, tag) => (anchor, tag, self.mapping(span, depth)?),
+            Event::Alias(anchor) => return self.alias(anchor, span),
+            _ => return Err(self.fatal("syntax", span, "a value is due here")),
+        };
+        if tag.is_some() {
+            self.complain("syntax", &node.place, "tags such as `!name` have no place here");
+        }
+        node.size = self.count(&node, span)?;
+        if anchor != 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        Ok(node)
+    }
+
+    /// Adds the node itself; its children have been counted when they were made.
+    fn count(&mut self, node: &Node, span: Span) -> Result<usize, Fatal> {
+        self.add(1, span)?;
+        Ok(match &node.kind {
+            Kind::Scalar(..) => 1,
+            Kind::Sequence(items) => 1 + items.iter().map(|item| item.size).sum::<usize>(),
+            Kind::Mapping(entries) => {
+                1 + entries.iter().map(|entry| entry.value.size).sum::<usize>()
+            }
+        })
+    }
+
+    fn add(&mut self, nodes: usize, span: Span) -> Result<(), Fatal> {
+        self.nodes = self.nodes.saturating_add(nodes);
+        if self.nodes > NODES_MAX {
+            return Err(self.fatal(
+                "too_large",
+                span,
+                &format!("more than {NODES_MAX} values in a file, aliases counted"),
+            ));
+        }
+        Ok(())
+    }
+
+    fn alias(&mut self, anchor: usize, span: Span) -> Result<Node, Fatal> {
+        let Some(node) = self.anchors.get(&anchor).cloned() else {
+            return Err(self.fatal("syntax", span, "this alias is inside its own anchor"));
+        };
+        self.add(node.size, span)?;
+        Ok(node)
+    }
+
+    fn scalar(&self, text: &str, style: ScalarStyle, span: Span) -> Node {
+        let style = if style == ScalarStyle::Plain { Style::Plain } else { Style::Quoted };
+        Node {
+            place: self.place(span),
+            label: None,
+            kind: Kind::Scalar(Arc::from(text), style),
+            size: 1,
+        }
+    }
+
+    fn sequence(&mut self, start: Span, depth: usize) -> Result<Node, Fatal> {
+        let mut items = Vec::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::SequenceEnd {
+                return Ok(self.collection(start, span, Kind::Sequence(items.into())));
+            }
+            items.push(self.node(event, span, depth + 1)?);
+        }
+    }
+
+    fn mapping(&mut self, start: Span, depth: usize) -> Result<Node, Fatal> {
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut known: BTreeMap<Arc<str>, Place> = BTreeMap::new();
+        loop {
+            let (event, span) = self.next()?;
+            if event == Event::MappingEnd {
+                return Ok(self.collection(start, span, Kind::Mapping(entries.into())));
+            }
+            let entry = self.entry(event, span, depth)?;
+            match known.get(&entry.key) {
+                Some(first) => self.faults.push(duplicate(&entry.key, &entry.place, first)),
+                None => {
+                    known.insert(Arc::clone(&entry.key), entry.place.clone());
+                    entries.push(entry);
+                }
+            }
+        }
+    }
+
+    fn entry(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Entry, Fatal> {
+        let key = self.node(event, span, depth + 1)?;
+        let Kind::Scalar(text, style) = key.kind else {
+            return Err(self.fatal("syntax", span, "a key is a text, not a list or a mapping"));
+        };
+        if &*text == "<<" && style == Style::Plain {
+            self.complain("syntax", &key.place, "merge keys (`<<`) have no place here");
+        }
+        let (event, span) = self.next()?;
+        let mut value = self.node(event, span, depth + 1)?;
+        value.label = Some(key.place.clone());
+        Ok(Entry { key: text, style, place: key.place, value })
+    }
+
+    fn collection(&self, start: Span, end: Span, kind: Kind) -> Node {
+        let place = self.lines.place(position(start.start), position(end.end));
+        Node { place, label: None, kind, size: 1 }
+    }
+
+    fn next(&mut self) -> Result<(Event<'a>, Span), Fatal> {
+        match self.parser.next_event() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => Err(self.scan_error(&error)),
+            None => {
+                Err(Box::new(Fault::error("syntax", &self.lines.end(), "the file ends too early")))
+            }
+        }
+    }
+
+    fn scan_error(&self, error: &ScanError) -> Fatal {
+        let at = position(*error.marker());
+        let place = self.lines.place(at, (at.0, at.1 + 1));
+        let tab = place.text.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
+        let fault =
+            Fault::error("syntax", &place, format!("this is not YAML: {}", quoted(&error.info())));
+        Box::new(fault.remedy_if(tab.then_some("indent with spaces; YAML knows no tabs there")))
+    }
+
+    fn complain(&mut self, code: &'static str, place: &Place, message: &str) {
+        self.faults.push(Fault::error(code, place, message));
+    }
+
+    fn fatal(&self, code: &'static str, span: Span, message: &str) -> Fatal {
+        Box::new(Fault::error(code, &self.place(span), message))
+    }
+
+    fn place(&self, span: Span) -> Place {
+        self.lines.place(position(span.start), position(span.end))
+    }
+}
+
+fn position(marker: serde_yaml::granit_parser::Marker) -> (usize, usize) {
+    (marker.line().max(1), marker.col() + 1)
+}
+
+/// The fault of a key that is there twice.
+pub(super) fn duplicate(key: &str, second: &Place, first: &Place) -> Fault {
+    let message = format!("key {} is there twice", quoted(key));
+    Fault::error("duplicate_key", second, message).label("again here").and(first, "first here")
+}

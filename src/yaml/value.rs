@@ -1,0 +1,411 @@
+//! One text → one value: names, numbers, addresses, times, words. Each is refused where another program could read
+//! it as something else (`no`, `010`, full-width digits).
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use time::macros::format_description;
+use time::{Date, OffsetDateTime, UtcOffset};
+
+use super::compare::suggest;
+use super::node::plain_name;
+use crate::flow::{Host, Identity, Method, Name, Timestamp, TlsVersion};
+
+/// A text as it is written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written<'a> {
+    /// The text.
+    pub(crate) text: &'a str,
+    /// Whether it stands without quotes.
+    pub(crate) plain: bool,
+}
+
+/// Why a text is not the value that is due.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// The code of the fault.
+    pub(crate) code: &'static str,
+    /// What is wrong.
+    pub(crate) message: String,
+    /// What to write, where that can be said.
+    pub(crate) remedy: Option<String>,
+}
+
+/// A value that one text can be.
+pub(crate) trait Scalar: Sized {
+    /// Takes the text as this value.
+    fn parse(written: Written<'_>) -> Result<Self, Wrong>;
+}
+
+impl Wrong {
+    pub(crate) fn value(message: impl Into<String>) -> Self {
+        Self { code: "bad_value", message: message.into(), remedy: None }
+    }
+
+    pub(crate) fn address(text: &str, why: &str) -> Self {
+        Self { code: "bad_address", message: format!("{}: {why}", quoted(text)), remedy: None }
+    }
+
+    pub(crate) fn not_yet(what: &str) -> Self {
+        let message = format!("{what} is not supported yet");
+        Self { code: "not_supported_yet", message, remedy: None }
+    }
+
+    pub(crate) fn remedy(self, text: String) -> Self {
+        Self { remedy: Some(text), ..self }
+    }
+
+    fn kind(due: &str, found: &str) -> Self {
+        Self {
+            code: "wrong_type",
+            message: format!("{due} is due here, not {found}"),
+            remedy: None,
+        }
+    }
+}
+
+/// A text of the operator in backticks: at most 80 characters, nothing in it that moves a cursor.
+pub(crate) fn quoted(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let mut shown = String::from("`");
+    for c in text.chars().take(80) {
+        if hidden(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    let rest = if text.chars().nth(80).is_some() { "…`" } else { "`" };
+    shown + rest
+}
+
+impl<'a> Written<'a> {
+    /// The text, where nobody could take it for a number, a truth value or nothing.
+    pub(crate) fn text(self, due: &str) -> Result<&'a str, Wrong> {
+        match plain_name(self.text) {
+            _ if !self.plain && self.text.trim().is_empty() => {
+                Err(Wrong::value(format!("{due} is due here, not a blank")))
+            }
+            found if self.plain && found != "a text" => {
+                let message = Wrong::kind(due, found);
+                let remedy = format!("if it is meant, put it in quotes: `\"{}\"`", self.text);
+                Err(if found == "nothing" { message } else { message.remedy(remedy) })
+            }
+            _ => Ok(self.text),
+        }
+    }
+
+    /// A whole number in decimal digits, without quotes, sign or leading zero.
+    fn number<N: std::str::FromStr>(self, due: &str) -> Result<N, Wrong> {
+        if !self.plain {
+            return Err(Wrong::kind(due, "a text").remedy("leave the quotes out".to_owned()));
+        }
+        let number = digits(self.text).and_then(|digits| digits.parse().ok());
+        number.ok_or_else(|| Wrong::value(format!("{} is not {due}", quoted(self.text))))
+    }
+}
+
+/// `text` where it is decimal digits without a leading zero.
+fn digits(text: &str) -> Option<&str> {
+    let fits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    (fits && (text == "0" || !text.starts_with('0'))).then_some(text)
+}
+
+impl Scalar for String {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        written.text("a text").map(Into::into)
+    }
+}
+
+impl Scalar for Name {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("a name")?;
+        Self::parse(text).map_err(|why| Wrong {
+            code: "bad_name",
+            message: format!("{} is not a name", quoted(text)),
+            remedy: Some(why.to_string()),
+        })
+    }
+}
+
+impl Scalar for bool {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        match (written.text, written.plain) {
+            ("true", true) => Ok(true),
+            ("false", true) => Ok(false),
+            _ => Err(Wrong::kind("`true` or `false`", &quoted(written.text))),
+        }
+    }
+}
+
+/// A number from 1 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count(pub(crate) u32);
+
+impl Scalar for Count {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        match written.number("a whole number")? {
+            0 => Err(Wrong::value("the number must be at least 1")),
+            number => Ok(Self(number)),
+        }
+    }
+}
+
+/// The version of the file format: always 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Version;
+
+impl Scalar for Version {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        match written.number::<u32>("a whole number")? {
+            1 => Ok(Self),
+            other => Err(Wrong::value(format!(
+                "version {other} is not known; this program reads version 1"
+            ))),
+        }
+    }
+}
+
+impl Scalar for Duration {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("a duration such as `250ms`, `10s`, `5m`, `72h`, `30d` or `7y`")?;
+        let wrong = || {
+            Wrong::value(format!(
+                "{} is not a duration such as `250ms`, `10s`, `5m`, `72h`, `30d` or `7y`",
+                quoted(text)
+            ))
+        };
+        let (number, unit) = split_unit(text).ok_or_else(wrong)?;
+        // A year counts 366 days, so that what is kept for years is never kept too short.
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "y" => 366 * 86_400_000,
+            _ => return Err(wrong()),
+        };
+        let total =
+            number.checked_mul(millis).filter(|total| (1..=100 * 366 * 86_400_000).contains(total));
+        total.map(Self::from_millis).ok_or_else(|| {
+            Wrong::value(format!("{} is not between 1 ms and 100 years", quoted(text)))
+        })
+    }
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) u64);
+
+impl Scalar for Size {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("a size such as `64KiB`")?;
+        let wrong = || {
+            Wrong::value(format!(
+                "{} is not a size such as `512B`, `64KiB`, `16MiB` or `1GiB`",
+                quoted(text)
+            ))
+        };
+        let (number, unit) = split_unit(text).ok_or_else(wrong)?;
+        let shift = match unit {
+            "B" => 0,
+            "KiB" => 10,
+            "MiB" => 20,
+            "GiB" => 30,
+            "TiB" => 40,
+            _ => return Err(wrong()),
+        };
+        number.checked_mul(1 << shift).filter(|bytes| *bytes > 0).map(Self).ok_or_else(wrong)
+    }
+}
+
+fn split_unit(text: &str) -> Option<(u64, &str)> {
+    let at = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(at)?;
+    Some((digits(number)?.parse().ok()?, unit))
+}
+
+/// A time, or a whole day whose time zone is the law's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// RFC 3339.
+    Time(Timestamp),
+    /// A day.
+    Day(Date),
+}
+
+impl Moment {
+    /// When it begins, in a zone of `offset` seconds east of UTC.
+    pub(crate) fn begin(self, offset: i32) -> Timestamp {
+        match self {
+            Self::Time(time) => time,
+            Self::Day(day) => midnight(day, offset),
+        }
+    }
+
+    /// When it is over: a time at once, a day at its 24:00.
+    pub(crate) fn end(self, offset: i32) -> Timestamp {
+        match self {
+            Self::Time(time) => time,
+            Self::Day(day) => day.next_day().map_or(Timestamp::MAX, |next| midnight(next, offset)),
+        }
+    }
+}
+
+fn midnight(day: Date, offset: i32) -> Timestamp {
+    let zone = UtcOffset::from_whole_seconds(offset).unwrap_or(UtcOffset::UTC);
+    Timestamp::from_seconds(
+        OffsetDateTime::new_in_offset(day, time::Time::MIDNIGHT, zone).unix_timestamp(),
+    )
+}
+
+impl Scalar for Moment {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let due = "a date such as `2020-06-15` or a time such as `2020-06-15T09:00:00+09:00`";
+        let text = written.text(due)?;
+        let day = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
+        // What a `Timestamp` can hold.
+        let day = day.filter(|day| (1700..=2250).contains(&day.year()));
+        let time = || Timestamp::parse(text).ok().map(Self::Time);
+        day.map(Self::Day)
+            .or_else(time)
+            .ok_or_else(|| Wrong::value(format!("{} is not {due}", quoted(text))))
+    }
+}
+
+impl Scalar for IpAddr {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("an address")?;
+        let address =
+            text.parse().ok().ok_or_else(|| Wrong::address(text, "not an IPv4 or IPv6 address"))?;
+        plain_address(address).ok_or_else(|| mapped(text, address))
+    }
+}
+
+impl Scalar for SocketAddr {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("an address with a port, such as `10.0.0.1:443`")?;
+        let socket: Self = text.parse().ok().ok_or_else(|| {
+            Wrong::address(
+                text,
+                "not an address with a port, such as `10.0.0.1:443` or `[2001:db8::1]:443`",
+            )
+        })?;
+        let port = text.rsplit(':').next().unwrap_or_default();
+        if socket.port() == 0 || digits(port).is_none() {
+            return Err(Wrong::address(
+                text,
+                "a port is a number from 1 to 65535, without leading zeros",
+            ));
+        }
+        plain_address(socket.ip()).ok_or_else(|| mapped(text, socket.ip()))?;
+        Ok(socket)
+    }
+}
+
+impl Scalar for IpNet {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("an address range such as `10.0.0.0/24`")?;
+        let (address, prefix) =
+            text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let wrong = || {
+            Wrong::address(text, "not an address range such as `10.0.0.0/24` or `2001:db8::/64`")
+        };
+        let address: IpAddr = address.parse().ok().ok_or_else(wrong)?;
+        plain_address(address).ok_or_else(|| mapped(text, address))?;
+        let Some(prefix) = prefix else { return Ok(Self::from(address)) };
+        let length = digits(prefix).and_then(|prefix| prefix.parse().ok()).ok_or_else(wrong)?;
+        let net = Self::new(address, length).ok().ok_or_else(wrong)?;
+        if net.addr() == net.network() {
+            return Ok(net);
+        }
+        Err(Wrong::address(text, "the address has bits beyond its prefix")
+            .remedy(format!("did you mean `{}`?", net.trunc())))
+    }
+}
+
+/// The address, unless it is an IPv4 one in IPv6 clothes: the law has one name for one address.
+fn plain_address(address: IpAddr) -> Option<IpAddr> {
+    (address.to_canonical() == address).then_some(address)
+}
+
+fn mapped(text: &str, address: IpAddr) -> Wrong {
+    Wrong::address(text, "an IPv4 address inside an IPv6 one")
+        .remedy(format!("write `{}`", address.to_canonical()))
+}
+
+impl Scalar for Host {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("a host name")?;
+        Self::parse(text)
+            .map_err(|why| Wrong::value(format!("{} is not a host name: {why}", quoted(text))))
+    }
+}
+
+impl Scalar for Identity {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("an identity such as `dns:a.example`")?;
+        let remedy = |wrong: Wrong| {
+            if Host::parse(text).is_ok() {
+                wrong.remedy(format!("did you mean `dns:{text}`?"))
+            } else {
+                wrong
+            }
+        };
+        Self::parse(text).map_err(|why| {
+            remedy(Wrong::value(format!("{} is not an identity: {why}", quoted(text))))
+        })
+    }
+}
+
+impl Scalar for Method {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("a method")?;
+        let method =
+            Self::parse(text).map_err(|why| Wrong::value(format!("{}: {why}", quoted(text))))?;
+        // Methods are case-sensitive, so that `get` would be one that no client ever sends.
+        let upper = text.to_ascii_uppercase();
+        if method.is_registered() || !Self::parse(&upper).is_ok_and(|upper| upper.is_registered()) {
+            return Ok(method);
+        }
+        Err(Wrong::value(format!("{} is not a method: their letters are upper case", quoted(text)))
+            .remedy(format!("did you mean `{upper}`?")))
+    }
+}
+
+/// One of a few words. A word without a value is one of the design that this version does not speak yet.
+pub(crate) trait Word: Copy + 'static {
+    /// What the words are, e.g. `a protocol`.
+    const DUE: &'static str;
+    /// The words.
+    const WORDS: &'static [(&'static str, Option<Self>)];
+}
+
+impl<W: Word> Scalar for W {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text(W::DUE)?;
+        match W::WORDS.iter().find(|(word, _)| *word == text) {
+            Some((_, Some(value))) => Ok(*value),
+            Some((word, None)) => Err(Wrong::not_yet(&quoted(word))),
+            None => Err(unknown_word(text, W::DUE, W::WORDS.iter().map(|(word, _)| *word))),
+        }
+    }
+}
+
+/// The fault of a word that is none of `words`.
+pub(crate) fn unknown_word(
+    text: &str,
+    due: &str,
+    words: impl Iterator<Item = &'static str> + Clone,
+) -> Wrong {
+    let near = suggest(text, words.clone()).map(|word| format!("did you mean `{word}`?"));
+    let all = || format!("write one of {}", words.map(quoted).collect::<Vec<_>>().join(" "));
+    Wrong::value(format!("{} is not {due}", quoted(text))).remedy(near.unwrap_or_else(all))
+}
+
+impl Word for TlsVersion {
+    const DUE: &'static str = "a TLS version";
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("1.3", Some(Self::Tls13)), ("1.2", Some(Self::Tls12))];
+}
