@@ -173,10 +173,10 @@ mod tests {
     }
 
     fn said(counted: &Counted) -> (Option<IpAddr>, Option<Reason>, u64, Timestamp) {
-        match counted.body() {
-            Body::Summary { source, reason, count, since } => (source, reason, count, since),
-            other => panic!("not a summary: {other:?}"),
-        }
+        let Body::Summary { source, reason, count, since } = counted.body() else {
+            panic!("not a summary");
+        };
+        (source, reason, count, since)
     }
 
     #[test]
@@ -242,14 +242,18 @@ mod tests {
         listed(&mut limit, 1, 100, 25);
         let ended = limit.expire(Some(at(160)));
         listed(&mut limit, 1, 170, 22);
-        ended.into_iter().for_each(|counted| limit.put_back(counted));
+        for counted in ended {
+            limit.put_back(counted);
+        }
         let later = limit.expire(None);
         assert_eq!(
             later.iter().map(|c| (said(c).2, said(c).3)).collect::<Vec<_>>(),
             [(7, at(100))]
         );
 
-        later.into_iter().for_each(|counted| limit.put_back(counted));
+        for counted in later {
+            limit.put_back(counted);
+        }
         let again = limit.expire(None);
         assert_eq!(
             again.iter().map(|c| said(c).2).collect::<Vec<_>>(),

@@ -3,7 +3,8 @@
 
 use super::entry::{Body, ClientFacts, ConnectionId, Entry, PolicyDigest, RequestFacts};
 use super::json::{Object, push_number};
-use crate::flow::{Name, Timestamp};
+use crate::flow::{Name, Timestamp, TlsVersion};
+use crate::policy::Masked;
 use crate::verdict::{Near, Reason, Stage, Verdict};
 
 /// The name of the format, written into every `start` entry.
@@ -124,7 +125,7 @@ fn facts(object: &mut Object<'_>, body: &Body) {
             if let Some(endpoint) = endpoint {
                 object.plain("endpoint", endpoint);
             }
-            object.optional("detail", detail.as_ref().map(|text| text.as_str()));
+            object.optional("detail", detail.as_ref().map(Masked::as_str));
         }
         Body::Closed { .. } => closed(object, body),
         Body::Summary { .. } | Body::Gap { .. } => counted(object, body),
@@ -141,7 +142,7 @@ fn policy_facts(object: &mut Object<'_>, body: &Body) {
     object.text("origin", origin.as_str());
     object.number("faults", u64::from(*faults));
     if !first.is_empty() {
-        object.texts("first", first.iter().map(|text| text.as_str()));
+        object.texts("first", first.iter().map(Masked::as_str));
     }
 }
 
@@ -150,10 +151,10 @@ fn client(object: &mut Object<'_>, facts: &ClientFacts) {
     object.plain("to_address", facts.to_address);
     object.text("listener", facts.listener.as_str());
     object.optional("system", facts.system.as_ref().map(Name::as_str));
-    object.optional("server_name", facts.server_name.as_ref().map(|name| name.as_str()));
-    object.optional("tls", facts.tls.map(|version| version.as_str()));
+    object.optional("server_name", facts.server_name.as_ref().map(Masked::as_str));
+    object.optional("tls", facts.tls.map(TlsVersion::as_str));
     if let Some(identities) = &facts.identities {
-        object.texts("identities", identities.iter().map(|identity| identity.as_str()));
+        object.texts("identities", identities.iter().map(Masked::as_str));
     }
     if let Some(not_after) = facts.not_after {
         object.time("not_after", not_after);
@@ -162,7 +163,7 @@ fn client(object: &mut Object<'_>, facts: &ClientFacts) {
 
 fn request(object: &mut Object<'_>, facts: &RequestFacts) {
     object.text("method", facts.method.as_str());
-    object.optional("host", facts.host.as_ref().map(|host| host.as_str()));
+    object.optional("host", facts.host.as_ref().map(Masked::as_str));
     object.text("path", facts.path.as_str());
 }
 
@@ -179,7 +180,7 @@ fn refused(object: &mut Object<'_>, body: &Body) {
     if let Some(endpoint) = endpoint {
         object.plain("endpoint", endpoint);
     }
-    object.optional("detail", detail.as_ref().map(|text| text.as_str()));
+    object.optional("detail", detail.as_ref().map(Masked::as_str));
     if let Verdict::Deny(denied) = verdict
         && !denied.nearest.is_empty()
     {

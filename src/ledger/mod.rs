@@ -1,7 +1,7 @@
 //! The audit ledger: numbered JSON lines, one lock-ordered batch, one writer, group commit. What an entry means
 //! to the law is not known here.
 //!
-//! The way of an entry: `line` renders it in the caller's thread; `state` gives it its number under a short lock
+//! The way of an entry: `line` renders it in the caller's thread; `shared` gives it its number under a short lock
 //! and places it in the `batch`; the `writer` puts whole batches on disk (`segment`) and tells those who wait.
 //! `recover` is what a start makes of what it finds; `limit` keeps strangers from filling the disk.
 //!
@@ -16,6 +16,7 @@ mod receipt;
 mod recover;
 mod segment;
 mod settings;
+mod shared;
 mod state;
 mod stats;
 mod writer;
@@ -40,7 +41,8 @@ use crate::appliance::WhenUnwritable;
 use crate::flow::Timestamp;
 use limit::{Counted, Limit};
 use segment::{Directory, Store};
-use state::{Draft, Placement, Shared, Waiting};
+use shared::Shared;
+use state::{Draft, Placement, Waiting};
 use writer::{Segment, Writer};
 
 /// A handle on the ledger; clones share one batch and one writer. When the last one is dropped without

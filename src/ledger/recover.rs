@@ -252,3 +252,40 @@ impl Last {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::scan;
+
+    const LINES: &str = "{\"seq\":7,\"boot\":2,\"at\":\"2026-11-22T02:14:07.000000Z\",\"kind\":\"policy\",\"facts\":{\"origin\":\"{\\\"\"}}\n\
+        {\"seq\":8,\"boot\":2,\"at\":\"2026-11-22T02:14:08.000000Z\",\"kind\":\"stop\",\"facts\":{\"cause\":\"signal\"}}\n";
+
+    #[test]
+    fn a_segment_cut_at_any_byte_keeps_its_whole_lines_and_only_those() {
+        let ends: Vec<usize> = LINES.match_indices('\n').map(|(index, _)| index + 1).collect();
+        for length in 0..=LINES.len() {
+            let scan = scan(&LINES.as_bytes()[..length], 7);
+            let whole = ends.iter().rev().find(|end| **end <= length).copied().unwrap_or(0);
+            assert_eq!(
+                (scan.whole, scan.rest),
+                (whole as u64, (length - whole) as u64),
+                "{length}"
+            );
+            assert_eq!(
+                scan.last.map(|last| (last.seq, last.stop)),
+                match whole {
+                    0 => None,
+                    end if end == ends[0] => Some((7, false)),
+                    _ => Some((8, true)),
+                }
+            );
+            assert_eq!(scan.damaged, None, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_segment_with_any_other_first_number_is_damaged() {
+        assert_eq!(scan(LINES.as_bytes(), 8).damaged, Some(1));
+        assert_eq!(scan(LINES.as_bytes(), 7).damaged, None);
+    }
+}

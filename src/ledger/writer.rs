@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use super::batch::Batch;
 use super::segment::{Sink, Store};
-use super::state::{Job, Obstacle, Shared};
+use super::shared::{Job, Shared};
+use super::state::Obstacle;
 
 /// The segment that is written now.
 pub(super) struct Segment {

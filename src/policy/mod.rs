@@ -3,6 +3,8 @@
 pub mod address;
 mod compile;
 pub mod engine;
+#[cfg(test)]
+pub(crate) mod imagined;
 pub mod mask;
 pub mod model;
 

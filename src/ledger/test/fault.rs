@@ -1,11 +1,13 @@
 //! Disks that are full, slow or broken, a writer that dies; under both answers of the box file.
 
+use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
 use super::{
-    Disk, append, at, causes, close, durable, eventually, kinds, operation, recorded, stop,
+    Disk, append, at, causes, close, durable, eventually, kinds, operation, recorded, settings,
+    stop,
 };
 use crate::appliance::WhenUnwritable::{Continue, Refuse};
 use crate::ledger::{Kept, Ledger, Unwritable};
@@ -176,4 +178,14 @@ async fn a_close_that_cannot_write_ends_and_says_so() {
     let ledger = disk.ledger(|_| ());
     broken(&disk, &ledger, |disk| disk.sync_fails.store(true, SeqCst)).await;
     assert_eq!(ledger.close(stop()).await.unwrap_err(), Unwritable);
+}
+
+#[tokio::test]
+async fn a_deleted_segment_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let ledger = Ledger::open(settings(directory.path())).unwrap();
+    recorded(&ledger, "before").await;
+    fs::remove_file(directory.path().join("000000000001.jsonl")).unwrap();
+    let receipt = append(&ledger, "after").await;
+    assert_eq!(ledger.sync(receipt).await.unwrap_err(), Unwritable);
 }

@@ -180,7 +180,7 @@ impl Sink for Handle {
         let room = usize::try_from(self.0.room.load(SeqCst)).unwrap_or(usize::MAX);
         let fits = &bytes[..bytes.len().min(room)];
         self.0.bytes.lock().unwrap().extend_from_slice(fits);
-        self.0.writes.lock().unwrap().push(bytes.iter().filter(|byte| **byte == b'\n').count());
+        self.0.writes.lock().unwrap().push(bytes.split(|byte| *byte == b'\n').count() - 1);
         if fits.len() < bytes.len() { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }
 

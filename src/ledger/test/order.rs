@@ -150,7 +150,7 @@ fn segments(ledger: &Ledger, directory: &std::path::Path) -> Vec<String> {
     let files = fs::read_dir(directory).unwrap();
     let mut names: Vec<_> =
         files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
-    names.retain(|name| name.ends_with(".jsonl"));
+    names.retain(|name| name.starts_with("0000"));
     names.sort();
     names
 }

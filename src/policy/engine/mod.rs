@@ -57,6 +57,12 @@
 //! The `content` guardrail is proven when the law is checked; there is nothing for a flow to add to it yet.
 
 mod decide;
+#[cfg(test)]
+mod decisions;
+#[cfg(test)]
+mod naive;
+#[cfg(test)]
+mod properties;
 mod stop;
 
 use std::collections::BTreeSet;

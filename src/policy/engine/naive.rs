@@ -1,0 +1,363 @@
+//! The slower truth: the same law, read straight from the model by loops, without tables. Tests compare the engine
+//! with it.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+
+use crate::flow::{Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
+use crate::flow::{Path, Timestamp, TlsVersion, Transport};
+use crate::policy::address::is_special_purpose;
+use crate::policy::model::{
+    Dial, Endpoint, Model, PathPattern, Period, Protocol, Rule, SegmentPattern, System,
+};
+use crate::verdict::{Allowed, Denied, Near, NotYet, Reason, Stage, Verdict};
+
+/// Answers a flow, slowly.
+pub(super) fn decide(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Verdict {
+    judge(model, refusing, flow).unwrap_or_else(Verdict::Deny)
+}
+
+fn judge(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Result<Verdict, Denied> {
+    let source = arrival(model, refusing, flow)?;
+    let destination = hello(model, flow, &source)?;
+    identity(model, flow, &source)?;
+    let pool = |rule: &Rule| {
+        rule.from.contains(&source) && destination.as_ref().is_none_or(|name| rule.to == *name)
+    };
+    request(model, flow, &pool)?;
+    let left = fitting(model, flow, 3, &pool);
+    let only = if left.len() == 1 { left.first().cloned() } else { None };
+    let late = |reason, stage| Denied { reason, stage, rule: only.clone(), nearest: Vec::new() };
+    if let Some(reason) = dial(model, flow, destination.as_ref()) {
+        return Err(late(reason, Stage::Dial));
+    }
+    if !peer_is_expected(model, flow, destination.as_ref()) {
+        return Err(late(Reason::UpstreamIdentity, Stage::Peer));
+    }
+    let stage = if flow.peer.is_some() {
+        Stage::Peer
+    } else if flow.endpoint.is_some() {
+        Stage::Dial
+    } else if flow.request.is_some() {
+        Stage::Request
+    } else if flow.paper.is_some() {
+        Stage::Identity
+    } else if flow.hello.is_some() {
+        Stage::Hello
+    } else {
+        Stage::Arrival
+    };
+    for name in &left {
+        let https = model.rules[name].protocol == Protocol::Https;
+        let complete = flow.hello.is_some() && flow.paper.is_some();
+        if let (true, Some(endpoint)) = (complete && (!https || flow.request.is_some()), flow.endpoint) {
+            let system = model.rules[name].to.clone();
+            return Ok(Verdict::Allow(Allowed { rule: name.clone(), system, endpoint }));
+        }
+    }
+    Ok(Verdict::NotYet(NotYet { stage, rule: only }))
+}
+
+fn arrival(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Result<Name, Denied> {
+    let deny = |reason| Err(Denied::plain(reason, Stage::Arrival));
+    let source = plain(flow.source);
+    let mut best: Option<(u8, &Name)> = None;
+    let mut closed = false;
+    for (name, system) in &model.systems {
+        for net in nets(system) {
+            if net.contains(&source) {
+                closed |= never_initiates(model, name);
+                if best.is_none_or(|(length, _)| net.prefix_len() > length) {
+                    best = Some((net.prefix_len(), name));
+                }
+            }
+        }
+    }
+    let Some((_, owner)) = best else { return deny(Reason::UnknownSource) };
+    if closed {
+        return deny(Reason::ReverseAccess);
+    }
+    if flow.at < model.interconnection.connection_date {
+        return deny(Reason::BeforeConnectionDate);
+    }
+    if let Some(listener) = &flow.listener {
+        if refusing.contains(listener) {
+            return deny(Reason::Listener);
+        }
+    }
+    let pool = |rule: &Rule| rule.from.contains(owner);
+    if fitting(model, flow, 1, &pool).is_empty() {
+        return Err(nearest(model, flow, 1, Stage::Arrival, &pool));
+    }
+    Ok(owner.clone())
+}
+
+fn hello(model: &Model, flow: &Flow, source: &Name) -> Result<Option<Name>, Denied> {
+    let Some(hello) = &flow.hello else { return Ok(None) };
+    let deny = |reason| Err(Denied::plain(reason, Stage::Hello));
+    let mut destination = None;
+    if let ServerName::Name(asked) = &hello.server_name {
+        for (name, system) in &model.systems {
+            let serves = system.upstream.as_ref().is_some_and(|up| up.server_name == *asked);
+            if serves && destination.is_none() {
+                destination = Some(name.clone());
+            }
+        }
+        for (name, system) in &model.systems {
+            let speaks = system.identities.contains(&Identity::Dns(asked.clone()));
+            if system.upstream.is_none() && speaks && destination.is_none() {
+                destination = Some(name.clone());
+            }
+        }
+    }
+    if let (Some(name), Some(only)) = (&destination, &model.guardrails.destinations) {
+        if !only.what.contains(name) {
+            return deny(Reason::DestinationNotListed);
+        }
+    }
+    let permitted = match &model.guardrails.encryption {
+        Some(encryption) => encryption.what.versions.contains(&hello.version),
+        None => hello.version == TlsVersion::Tls13,
+    };
+    if !permitted {
+        return deny(Reason::TlsVersion);
+    }
+    if !matches!(hello.server_name, ServerName::Name(_)) {
+        return deny(Reason::HostMismatch);
+    }
+    let Some(destination) = destination else { return deny(Reason::UnknownDestination) };
+    let pool = |rule: &Rule| rule.from.contains(source) && rule.to == destination;
+    for phases in [1, 2] {
+        if fitting(model, flow, phases, &pool).is_empty() {
+            return Err(nearest(model, flow, phases, Stage::Hello, &pool));
+        }
+    }
+    Ok(Some(destination))
+}
+
+fn identity(model: &Model, flow: &Flow, source: &Name) -> Result<(), Denied> {
+    let Some(paper) = &flow.paper else { return Ok(()) };
+    let deny = |reason| Err(Denied::plain(reason, Stage::Identity));
+    let Paper::Presented(certificate) = &**paper else { return deny(Reason::IdentityMissing) };
+    let mut named = BTreeSet::new();
+    for (name, system) in &model.systems {
+        for identity in &certificate.identities {
+            if system.identities.contains(identity) {
+                named.insert(name);
+            }
+        }
+    }
+    if named.iter().any(|name| never_initiates(model, name)) {
+        return deny(Reason::ReverseAccess);
+    }
+    if certificate.chain == Chain::Untrusted {
+        return deny(Reason::CertificateInvalid);
+    }
+    if certificate.revocation == Revocation::Revoked {
+        return deny(Reason::CertificateRevoked);
+    }
+    if !(certificate.not_before..=certificate.not_after).contains(&flow.at) {
+        return deny(Reason::CertificateExpired);
+    }
+    let known = match certificate.revocation {
+        Revocation::Good { until } => flow.at < until,
+        Revocation::NotKept => true,
+        Revocation::Unknown | Revocation::Revoked => false,
+    };
+    if !known {
+        return deny(Reason::RevocationUnknown);
+    }
+    if named.is_empty() {
+        return deny(Reason::IdentityUnknown);
+    }
+    if named != BTreeSet::from([source]) {
+        return deny(Reason::IdentityMismatch);
+    }
+    Ok(())
+}
+
+fn request(model: &Model, flow: &Flow, pool: &dyn Fn(&Rule) -> bool) -> Result<(), Denied> {
+    let Some(request) = &flow.request else { return Ok(()) };
+    let before = fitting(model, flow, 2, pool);
+    let rule = if before.len() == 1 { before.first().cloned() } else { None };
+    let deny = |reason| Err(Denied { rule, ..Denied::plain(reason, Stage::Request) });
+    let same = match (&flow.hello, &request.host) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(hello), Some(host)) => hello.server_name == ServerName::Name(host.clone()),
+    };
+    if !same {
+        return deny(Reason::HostMismatch);
+    }
+    if request.upgrade {
+        return deny(Reason::Upgrade);
+    }
+    if fitting(model, flow, 3, pool).is_empty() {
+        return Err(nearest(model, flow, 3, Stage::Request, pool));
+    }
+    Ok(())
+}
+
+fn dial(model: &Model, flow: &Flow, destination: Option<&Name>) -> Option<Reason> {
+    let dialled = flow.endpoint?;
+    let found = model.systems.iter().find_map(|(name, system)| {
+        let mut endpoints = system.upstream.iter().flat_map(|up| &up.endpoints);
+        let same = |it: &&Endpoint| {
+            plain(it.address.ip()) == plain(dialled.ip()) && it.address.port() == dialled.port()
+        };
+        endpoints.find(same).map(|endpoint| (name, endpoint))
+    });
+    let Some((name, endpoint)) = found else {
+        let guarded = model.guardrails.residency.is_some();
+        return Some(if guarded { Reason::CountryUnknown } else { Reason::NoRule });
+    };
+    let site = &model.sites[&endpoint.site];
+    if let Some(residency) = &model.guardrails.residency {
+        if !residency.what.contains(&site.country) {
+            return Some(Reason::OutsideCountry);
+        }
+        if !is_special_purpose(endpoint.address.ip()) {
+            return Some(Reason::CountryUnknown);
+        }
+    }
+    if destination.is_some_and(|destination| destination != name) {
+        return Some(Reason::NoRule);
+    }
+    if site.dial != Dial::Always {
+        return Some(Reason::SiteNotDeclared);
+    }
+    let approval = model.approvals[&endpoint.approval].period;
+    out_of_time(&[approval, endpoint.period], flow.at)
+}
+
+fn peer_is_expected(model: &Model, flow: &Flow, destination: Option<&Name>) -> bool {
+    match (&flow.peer, destination) {
+        (None, _) | (Some(Peer::Verified(_)), None) => true,
+        (Some(Peer::Refused), _) => false,
+        (Some(Peer::Verified(identities)), Some(name)) => {
+            let system = &model.systems[name];
+            identities.iter().any(|identity| system.identities.contains(identity))
+        }
+    }
+}
+
+/// The rules of the pool that nothing of the first `phases` stops.
+fn fitting(model: &Model, flow: &Flow, phases: usize, pool: &dyn Fn(&Rule) -> bool) -> Vec<Name> {
+    let fits = |rule: &Rule| (1..=phases).all(|phase| stops(model, rule, flow, phase).is_empty());
+    let left = model.rules.iter().filter(|(_, rule)| pool(rule) && fits(rule));
+    left.map(|(name, _)| name.clone()).collect()
+}
+
+fn nearest(
+    model: &Model,
+    flow: &Flow,
+    phase: usize,
+    stage: Stage,
+    pool: &dyn Fn(&Rule) -> bool,
+) -> Denied {
+    let mut near = Vec::new();
+    for name in fitting(model, flow, phase - 1, pool) {
+        let stopped_by = stops(model, &model.rules[&name], flow, phase);
+        near.push(Near { rule: name, stopped_by });
+    }
+    let fewest = near.iter().map(|it| it.stopped_by.len()).min().unwrap_or(0);
+    near.retain(|it| it.stopped_by.len() == fewest);
+    let rule = if near.len() == 1 { Some(near[0].rule.clone()) } else { None };
+    let kinds: BTreeSet<Vec<Reason>> = near.iter().map(|it| it.stopped_by.clone()).collect();
+    if fewest == 1 && kinds.len() == 1 {
+        let reason = near[0].stopped_by[0];
+        return Denied { reason, stage, rule, nearest: Vec::new() };
+    }
+    near.truncate(8);
+    Denied { reason: Reason::NoRule, stage, rule, nearest: near }
+}
+
+fn stops(model: &Model, rule: &Rule, flow: &Flow, phase: usize) -> Vec<Reason> {
+    let mut stopped = Vec::new();
+    match phase {
+        1 => {
+            if flow.transport != Transport::Tcp {
+                stopped.push(Reason::Protocol);
+            }
+            if rule.listener.is_some() && flow.listener.is_some() && rule.listener != flow.listener {
+                stopped.push(Reason::Listener);
+            }
+            let approval = model.approvals[&rule.approval].period;
+            stopped.extend(out_of_time(&[approval, rule.period], flow.at));
+        }
+        2 => {
+            let agreed = flow.hello.as_ref().and_then(|hello| hello.alpn);
+            if rule.protocol == Protocol::Tls && agreed.is_some() {
+                stopped.push(Reason::Protocol);
+            }
+        }
+        _ => match (&flow.request, &rule.http) {
+            (None, _) => (),
+            (Some(_), None) => stopped.push(Reason::Protocol),
+            (Some(request), Some(http)) => {
+                if !http.methods.contains(&request.method) {
+                    stopped.push(Reason::Method);
+                }
+                if !http.paths.iter().any(|pattern| takes(pattern, &request.path)) {
+                    stopped.push(Reason::Path);
+                }
+            }
+        },
+    }
+    stopped
+}
+
+fn out_of_time(periods: &[Period], at: Timestamp) -> Option<Reason> {
+    if periods.iter().any(|period| period.since.is_some_and(|since| at < since)) {
+        return Some(Reason::BeforeApproval);
+    }
+    let ended = periods.iter().any(|period| period.until.is_some_and(|until| at >= until));
+    ended.then_some(Reason::AfterApproval)
+}
+
+fn takes(pattern: &PathPattern, path: &Path) -> bool {
+    let segments: Vec<&str> = path.as_str()[1..].split('/').collect();
+    let wanted = pattern.segments.len();
+    let long_enough = if pattern.rest {
+        segments.len() > wanted && !segments[wanted].is_empty()
+    } else {
+        segments.len() == wanted
+    };
+    long_enough
+        && pattern.segments.iter().zip(&segments).all(|(wanted, segment)| match wanted {
+            SegmentPattern::Literal(text) => **text == **segment,
+            SegmentPattern::Any => !segment.is_empty(),
+        })
+}
+
+fn never_initiates(model: &Model, name: &Name) -> bool {
+    model.guardrails.reverse_access.as_ref().is_some_and(|it| it.what.contains(name))
+}
+
+fn nets(system: &System) -> Vec<IpNet> {
+    let mut nets = system.addresses.clone();
+    for endpoint in system.upstream.iter().flat_map(|up| &up.endpoints) {
+        nets.push(IpNet::from(plain(endpoint.address.ip())));
+    }
+    nets
+}
+
+/// IPv4 out of IPv6, by its bytes.
+fn plain(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let bytes = v6.octets();
+    let four = |at: usize| Ipv4Addr::new(bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]);
+    let mapped = bytes[..10] == [0; 10] && bytes[10..12] == [0xff; 2];
+    let nat64 = bytes[..12] == [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0];
+    if mapped || nat64 {
+        IpAddr::V4(four(12))
+    } else if bytes[..2] == [0x20, 0x02] {
+        IpAddr::V4(four(2))
+    } else if bytes[..4] == [0x20, 0x01, 0, 0] {
+        IpAddr::V4(Ipv4Addr::from(!u32::from(four(12))))
+    } else {
+        address
+    }
+}
