@@ -1,85 +1,67 @@
 //! TLS on both legs: `terminate` mirrors `originate`; `peer` turns certificates into facts. No resumption anywhere.
+//!
+//! On the client leg the handshake proves possession of the key and nothing more: chain, dates, names and
+//! revocation become facts that the law judges. On the upstream leg the same facts are judged inside the
+//! handshake, so that our certificate is never shown to a stranger. No files are read here.
+
+mod credential;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod hello;
+mod originate;
+mod peer;
+mod provider;
+mod refusal;
+mod revocation;
+mod terminate;
+mod trust;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::fmt;
 
-use rustls_pki_types::CertificateDer;
+pub use credential::Credential;
+pub use hello::{agreed, hello, offered};
+pub use originate::{Expected, originate};
+pub use peer::identities;
+pub use provider::provider;
+pub use refusal::{client_refusal, upstream_refusal};
+pub use terminate::terminate;
+pub use trust::TrustStore;
 
-use crate::flow::{Certificate, Identity, Timestamp, TlsVersion};
-
-/// The roots and revocation lists of one `trust`, parsed once. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct TrustStore {
-    inner: Arc<()>,
-}
-
-/// A chain and its key, checked to belong together. Its `Debug` shows no key.
-#[derive(Debug, Clone)]
-pub struct Credential {
-    inner: Arc<()>,
-}
+use crate::flow::TlsVersion;
 
 /// Why a file cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaterialError(pub String);
 
-impl TrustStore {
-    /// Takes PEM roots and revocation lists (PEM or DER, several in one file are fine); `None` = no lists are kept.
-    ///
-    /// # Errors
-    /// [`MaterialError`] says what is wrong with which input.
-    pub fn parse(roots: &[u8], lists: Option<&[Vec<u8>]>) -> Result<Self, MaterialError> {
-        todo!()
-    }
-
-    /// The facts of a presented chain, leaf first: chain, dates, revocation, names. Judges nothing.
-    pub fn certificate(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Certificate {
-        todo!()
-    }
-
-    /// The earliest `nextUpdate` of its lists.
-    pub fn next_update(&self) -> Option<Timestamp> {
-        todo!()
+impl fmt::Display for MaterialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 
-impl Credential {
-    /// Takes a PEM chain, leaf first, and a PEM key.
-    ///
-    /// # Errors
-    /// [`MaterialError`] also where the key is not the leaf's.
-    pub fn parse(chain: &[u8], key: &[u8]) -> Result<Self, MaterialError> {
-        todo!()
-    }
+impl std::error::Error for MaterialError {}
 
-    /// When the leaf ends.
-    pub fn not_after(&self) -> Timestamp {
-        todo!()
-    }
+/// The protocols offered or answered by ALPN (RFC 7301), best first; none where the bytes are not HTTP.
+fn protocols(http: bool) -> Vec<Vec<u8>> {
+    if http { vec![b"h2".to_vec(), b"http/1.1".to_vec()] } else { Vec::new() }
 }
 
-/// A server configuration that asks for a client certificate, proves possession and accepts any chain: the law judges it.
-///
-/// # Errors
-/// [`MaterialError`] where the credential cannot serve these versions.
-pub fn terminate(
-    credential: &Credential,
+/// The versions to speak, in the terms of rustls. Nothing older than 1.2 is ever spoken.
+fn protocol_versions(
     versions: &BTreeSet<TlsVersion>,
-    http: bool,
-) -> Result<Arc<rustls::ServerConfig>, MaterialError> {
-    todo!()
+) -> Vec<&'static rustls::SupportedProtocolVersion> {
+    versions
+        .iter()
+        .filter_map(|version| match version {
+            TlsVersion::Old => None,
+            TlsVersion::Tls12 => Some(&rustls::version::TLS12),
+            TlsVersion::Tls13 => Some(&rustls::version::TLS13),
+        })
+        .collect()
 }
 
-/// A client configuration: chain, dates, revocation, server name and one of `identities` are verified inside the handshake.
-///
-/// # Errors
-/// [`MaterialError`] where the credential cannot serve these versions.
-pub fn originate(
-    credential: &Credential,
-    trust: &TrustStore,
-    identities: &[Identity],
-    versions: &BTreeSet<TlsVersion>,
-    http: bool,
-) -> Result<Arc<rustls::ClientConfig>, MaterialError> {
-    todo!()
+/// What rustls says of a configuration that cannot work, in our words.
+fn unusable(error: &rustls::Error) -> MaterialError {
+    MaterialError(format!("TLS cannot be set up with these versions and this certificate: {error}"))
 }
