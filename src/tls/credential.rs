@@ -35,8 +35,10 @@ impl Credential {
         // What the parser says of a key is not repeated: it may quote the key.
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|_quoting| said("there is no PEM private key in the key file"))?;
-        let fingerprint = peer::sha256(&chain.iter().flat_map(|c| peer::sha256(c)).collect::<Vec<_>>());
-        let key = CertifiedKey::from_der(chain, key, &provider()).map_err(|error| mismatch(&error))?;
+        let fingerprint =
+            peer::sha256(&chain.iter().flat_map(|c| peer::sha256(c)).collect::<Vec<_>>());
+        let key =
+            CertifiedKey::from_der(chain, key, &provider()).map_err(|error| mismatch(&error))?;
         let identities = leaf.identities.into();
         Ok(Self { key: Arc::new(key), not_after: leaf.window.not_after, identities, fingerprint })
     }
@@ -76,7 +78,9 @@ fn mismatch(error: &rustls::Error) -> MaterialError {
     if matches!(error, rustls::Error::InconsistentKeys(_)) {
         return said("the key is not the key of the first certificate of the chain");
     }
-    said("the private key cannot be used; ECDSA (P-256 or better), Ed25519 and RSA (2048 bits or more) can")
+    said(
+        "the private key cannot be used; ECDSA (P-256 or better), Ed25519 and RSA (2048 bits or more) can",
+    )
 }
 
 fn said(text: &str) -> MaterialError {

@@ -7,6 +7,8 @@
 mod credential;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(test)]
+mod handshake;
 mod hello;
 mod originate;
 mod peer;

@@ -119,8 +119,8 @@ impl ServerCertVerifier for Verifier {
         let ServerName::DnsName(name) = server_name else {
             return Err(rustls::Error::UnsupportedNameType);
         };
-        let name = Host::parse(name.as_ref())
-            .map_err(|_unusable| rustls::Error::UnsupportedNameType)?;
+        let name =
+            Host::parse(name.as_ref()).map_err(|_unusable| rustls::Error::UnsupportedNameType)?;
         let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
         self.expected.verify(&chain, &name, moment(now))?;
         Ok(ServerCertVerified::assertion())

@@ -134,7 +134,13 @@ mod tests {
     fn names_of(san: &[San<'_>]) -> Option<Vec<String>> {
         let leaf = Authority::new("union").leaf(san);
         let found = identities(&leaf.certificate)?;
-        Some(found.iter().map(ToString::to_string).filter(|name| !name.starts_with("spki")).collect())
+        Some(
+            found
+                .iter()
+                .map(ToString::to_string)
+                .filter(|name| !name.starts_with("spki"))
+                .collect(),
+        )
     }
 
     #[test]
@@ -157,11 +163,22 @@ mod tests {
 
     #[test]
     fn a_doubtful_name_spoils_the_certificate() {
-        for name in ["kizon.union.example\0.evil.example", "10.13.10.5", "a b.example", "", "*", "a.*.example"] {
+        for name in [
+            "kizon.union.example\0.evil.example",
+            "10.13.10.5",
+            "a b.example",
+            "",
+            "*",
+            "a.*.example",
+        ] {
             assert_eq!(names_of(&[San::Dns(name)]), None, "{name:?}");
         }
         for uri in ["urn:a b", "no-scheme", "urn:\0"] {
-            assert_eq!(names_of(&[San::Dns("kizon.union.example"), San::Uri(uri)]), None, "{uri:?}");
+            assert_eq!(
+                names_of(&[San::Dns("kizon.union.example"), San::Uri(uri)]),
+                None,
+                "{uri:?}"
+            );
         }
     }
 

@@ -19,8 +19,9 @@ const SUITES: [SupportedCipherSuite; 9] = [
     cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 ];
 
-static PROVIDER: LazyLock<Arc<CryptoProvider>> =
-    LazyLock::new(|| Arc::new(CryptoProvider { cipher_suites: SUITES.to_vec(), ..default_provider() }));
+static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| {
+    Arc::new(CryptoProvider { cipher_suites: SUITES.to_vec(), ..default_provider() })
+});
 
 /// The one provider of both legs: aws-lc-rs with the permitted suites only.
 pub fn provider() -> Arc<CryptoProvider> {

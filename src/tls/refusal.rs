@@ -106,9 +106,10 @@ fn upstream(error: &Error) -> (Reason, &'static str) {
         Error::UnsupportedNameType => {
             (Reason::UpstreamIdentity, "the server name of the upstream is no host name")
         }
-        Error::PeerIncompatible(_) => {
-            (Reason::UpstreamFailed, "the upstream speaks no TLS version or cipher that the law permits")
-        }
+        Error::PeerIncompatible(_) => (
+            Reason::UpstreamFailed,
+            "the upstream speaks no TLS version or cipher that the law permits",
+        ),
         Error::AlertReceived(alert) => (Reason::UpstreamFailed, upstream_alert(*alert)),
         _ => (Reason::UpstreamFailed, "the upstream does not speak TLS as it should"),
     }
@@ -122,10 +123,14 @@ fn upstream_certificate(what: &CertificateError) -> &'static str {
         }
         CertificateError::Revoked => "the upstream's certificate is revoked",
         CertificateError::UnknownRevocationStatus => "no revocation list covers the upstream",
-        CertificateError::ExpiredRevocationList => "the revocation list for the upstream is overdue",
+        CertificateError::ExpiredRevocationList => {
+            "the revocation list for the upstream is overdue"
+        }
         CertificateError::NotValidYet => "the upstream's certificate is not valid yet",
         CertificateError::Expired => "the upstream's certificate has expired",
-        CertificateError::NotValidForName => "the upstream's certificate is for another server name",
+        CertificateError::NotValidForName => {
+            "the upstream's certificate is for another server name"
+        }
         CertificateError::ApplicationVerificationFailure => {
             "the upstream's certificate has none of the system's identities"
         }

@@ -23,7 +23,8 @@ impl List {
             Ok(([], parsed)) => parsed.next_update(),
             Ok(_) | Err(_) => None,
         };
-        let due = due.ok_or_else(|| text("a revocation list does not say when the next one is due"))?;
+        let due =
+            due.ok_or_else(|| text("a revocation list does not say when the next one is due"))?;
         Ok(Self { crl: crl.into(), next_update: Timestamp::from_seconds(due.timestamp()) })
     }
 
