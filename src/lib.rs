@@ -1,6 +1,7 @@
 //! sekisho (関所): a checkpoint for the line between a public insurance union and the national intermediate server.
 
 pub mod appliance;
+pub mod cli;
 pub mod flow;
 pub mod ledger;
 pub mod metrics;
