@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod policy;
 pub mod proxy;
 pub mod source;
+pub mod standin;
 pub mod tls;
 pub mod verdict;
 pub mod yaml;
