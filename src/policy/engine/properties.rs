@@ -14,16 +14,26 @@ use crate::flow::{
     ServerName, Timestamp, TlsVersion, Transport,
 };
 use crate::policy::imagined::{
-    approval, certificate, endpoint, guardrail, host, http, identity, law, name, names, request, rule,
-    site, socket, system, upstream,
+    approval, certificate, endpoint, guardrail, host, http, identity, law, name, names, request,
+    rule, site, socket, system, upstream,
 };
 use crate::policy::model::{Dial, Encryption, Guardrails, Model, Period, Protocol, Rule, Side};
 use crate::verdict::Verdict;
 
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
 const PATTERNS: [&str; 8] = ["/d/**", "/d/*", "/d/u", "/e", "/*/u", "/", "/**", "/d/*/u"];
-const PATHS: [&str; 10] =
-    ["/", "/d", "/d/", "/d/u", "/d/v", "/d/v/u", "/e", "/x/u", "/123456789018", "/d/123456789018/u"];
+const PATHS: [&str; 10] = [
+    "/",
+    "/d",
+    "/d/",
+    "/d/u",
+    "/d/v",
+    "/d/v/u",
+    "/e",
+    "/x/u",
+    "/123456789018",
+    "/d/123456789018/u",
+];
 
 fn second(at: i64) -> Timestamp {
     Timestamp::from_seconds(at)
@@ -134,7 +144,8 @@ fn model() -> impl Strategy<Value = Model> {
 }
 
 fn any_hello() -> impl Strategy<Value = Hello> {
-    let known = ["x.up.example", "x.up.example", "y.up.example", "a.example", "z.example", "no.example"];
+    let known =
+        ["x.up.example", "x.up.example", "y.up.example", "a.example", "z.example", "no.example"];
     let server_name = prop_oneof![
         10 => select(known.to_vec()).prop_map(|text| ServerName::Name(host(text))),
         1 => Just(ServerName::Missing),
@@ -144,12 +155,22 @@ fn any_hello() -> impl Strategy<Value = Hello> {
         8 => Just(TlsVersion::Tls13), 2 => Just(TlsVersion::Tls12), 1 => Just(TlsVersion::Old)
     ];
     let alpn = option::of(select(vec![Alpn::Http11, Alpn::H2]));
-    (server_name, version, alpn)
-        .prop_map(|(server_name, version, alpn)| Hello { server_name, version, alpn })
+    (server_name, version, alpn).prop_map(|(server_name, version, alpn)| Hello {
+        server_name,
+        version,
+        alpn,
+    })
 }
 
 fn identities() -> impl Strategy<Value = Vec<Identity>> {
-    let all = ["dns:a.example", "dns:b.example", "dns:c.example", "uri:urn:b", "dns:z.example", "dns:no.example"];
+    let all = [
+        "dns:a.example",
+        "dns:b.example",
+        "dns:c.example",
+        "uri:urn:b",
+        "dns:z.example",
+        "dns:no.example",
+    ];
     prop_oneof![
         3 => subsequence(all.to_vec(), 1..=1),
         1 => subsequence(all.to_vec(), 0..=3),
@@ -178,7 +199,8 @@ fn any_certificate() -> impl Strategy<Value = Certificate> {
 }
 
 fn any_request() -> impl Strategy<Value = Request> {
-    let hosts = option::weighted(0.95, select(vec!["x.up.example", "x.up.example", "y.up.example"]));
+    let hosts =
+        option::weighted(0.95, select(vec!["x.up.example", "x.up.example", "y.up.example"]));
     let upgrade = prop::bool::weighted(0.05);
     (select(METHODS.to_vec()), select(PATHS.to_vec()), hosts, upgrade).prop_map(
         |(method, path, asked, upgrade)| Request {
@@ -348,18 +370,41 @@ fn the_random_world_meets_every_answer() {
         let model = model().new_tree(&mut runner).expect("a model").current();
         let engine = engine(&model);
         for _ in 0..16 {
-            let verdict = engine.decide(&any_flow().new_tree(&mut runner).expect("a flow").current());
+            let verdict =
+                engine.decide(&any_flow().new_tree(&mut runner).expect("a flow").current());
             let answer = verdict.reason().map_or(verdict.code(), |reason| reason.code());
             *seen.entry(answer).or_insert(0) += 1;
         }
     }
     for answer in [
-        "allow", "not_yet", "reverse_access", "unknown_source", "unknown_destination",
-        "destination_not_listed", "no_rule", "listener", "identity_missing", "identity_unknown",
-        "identity_mismatch", "certificate_revoked", "revocation_unknown", "certificate_expired",
-        "certificate_invalid", "tls_version", "host_mismatch", "protocol", "method", "path", "upgrade",
-        "before_connection_date", "before_approval", "after_approval", "outside_country",
-        "country_unknown", "site_not_declared", "upstream_identity",
+        "allow",
+        "not_yet",
+        "reverse_access",
+        "unknown_source",
+        "unknown_destination",
+        "destination_not_listed",
+        "no_rule",
+        "listener",
+        "identity_missing",
+        "identity_unknown",
+        "identity_mismatch",
+        "certificate_revoked",
+        "revocation_unknown",
+        "certificate_expired",
+        "certificate_invalid",
+        "tls_version",
+        "host_mismatch",
+        "protocol",
+        "method",
+        "path",
+        "upgrade",
+        "before_connection_date",
+        "before_approval",
+        "after_approval",
+        "outside_country",
+        "country_unknown",
+        "site_not_declared",
+        "upstream_identity",
     ] {
         assert!(seen.contains_key(answer), "`{answer}` never happened: {seen:?}");
     }
