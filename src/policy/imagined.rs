@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::flow::{
-    Alpn, Certificate, Chain, Flow, Hello, Host, Identity, Method, Name, Paper, Path, Peer, Request,
-    Revocation, ServerName, Timestamp, TlsVersion,
+    Alpn, Certificate, Chain, Flow, Hello, Host, Identity, Method, Name, Paper, Path, Peer,
+    Request, Revocation, ServerName, Timestamp, TlsVersion,
 };
 use crate::policy::model::{
     Approval, Dial, Document, Encryption, Endpoint, Guardrail, Guardrails, Http, IndividualNumber,

@@ -7,6 +7,8 @@ pub mod engine;
 pub(crate) mod imagined;
 pub mod mask;
 pub mod model;
+pub mod proof;
+pub mod scenario;
 
 pub use engine::Engine;
 pub use mask::Masked;

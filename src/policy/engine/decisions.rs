@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::flow::{
-    Certificate, Chain, Flow, Hello, Name, Paper, Path, Peer, Revocation, ServerName,
-    Timestamp, TlsVersion, Transport,
+    Certificate, Chain, Flow, Hello, Name, Paper, Path, Peer, Revocation, ServerName, Timestamp,
+    TlsVersion, Transport,
 };
 use crate::policy::imagined::{
     approval, certificate, endpoint, flow, hello, host, http, identity, law, moment, name, names,
@@ -198,7 +198,8 @@ fn tls_1_2_passes_only_where_the_law_lists_it() {
 #[test]
 fn a_destination_that_no_rule_joins_is_no_rule() {
     let mut law = law_with(|law| {
-        let other = upstream("other.center.example", vec![endpoint("10.202.0.1:443", "tokyo", "r1-5")]);
+        let other =
+            upstream("other.center.example", vec![endpoint("10.202.0.1:443", "tokyo", "r1-5")]);
         law.systems.get_mut("standard-system").expect("a system").upstream = Some(other);
     });
     let flow = asking(|it| it.server_name = ServerName::Name(host("other.center.example")));
@@ -212,7 +213,11 @@ fn a_paper_is_judged_by_its_flaws_and_then_by_its_names() {
     let good = |text: &str| Revocation::Good { until: moment(text) };
     let mine = "dns:kizon.union.example";
     let table = [
-        ("absent", flow_with(|it| it.paper = Some(Arc::new(Paper::Absent))), Reason::IdentityMissing),
+        (
+            "absent",
+            flow_with(|it| it.paper = Some(Arc::new(Paper::Absent))),
+            Reason::IdentityMissing,
+        ),
         ("chain", showing(|it| it.chain = Chain::Untrusted), Reason::CertificateInvalid),
         ("early", showing(|it| it.not_before = Timestamp::MAX), Reason::CertificateExpired),
         (
@@ -258,7 +263,12 @@ fn a_paper_is_judged_by_its_flaws_and_then_by_its_names() {
     check("with a stranger's name", law(), &named(&[mine, &pin]), REGISTER);
     let last = moment("2026-11-22T02:14:07+09:00");
     check("the last moment", law(), &showing(|it| it.not_after = last), REGISTER);
-    check("a list in time", law(), &showing(|it| it.revocation = good("2026-11-23T00:00:00Z")), REGISTER);
+    check(
+        "a list in time",
+        law(),
+        &showing(|it| it.revocation = good("2026-11-23T00:00:00Z")),
+        REGISTER,
+    );
 }
 
 #[test]
@@ -266,7 +276,8 @@ fn fronting_is_refused() {
     let asked = |text: Option<&str>| {
         flow_with(|flow| {
             let host = text.map(host);
-            flow.request = Some(crate::flow::Request { host, ..request("POST", "/exchange/upload") });
+            flow.request =
+                Some(crate::flow::Request { host, ..request("POST", "/exchange/upload") });
         })
     };
     let due = Err((Reason::HostMismatch, Stage::Request));
@@ -455,7 +466,10 @@ fn what_the_proxy_asks_beside_the_verdict() {
     let found = engine.destination(&host("chukan.center.example")).map(|it| it.name.as_str());
     assert_eq!(found, Some("intermediate-server"));
     assert!(engine.destination(&host("oqs.center.example")).is_none());
-    assert_eq!(engine.rule(&name("register")).map(|rule| &rule.to), Some(&name("intermediate-server")));
+    assert_eq!(
+        engine.rule(&name("register")).map(|rule| &rule.to),
+        Some(&name("intermediate-server"))
+    );
 }
 
 #[test]
@@ -480,11 +494,19 @@ fn a_recorded_text_holds_only_literals_of_the_law() {
     assert_eq!(path("/"), "/");
     assert_eq!(engine.mask_host("CHUKAN.center.example").as_str(), "chukan.center.example");
     assert_eq!(engine.mask_host("1234-5678-9018.example").as_str(), "****-****-****.example");
-    assert_eq!(engine.mask_identity(&identity("dns:kizon.union.example")).as_str(), "dns:kizon.union.example");
-    assert_eq!(engine.mask_identity(&identity("uri:urn:id:123456789018")).as_str(), "uri:urn:id:************");
+    assert_eq!(
+        engine.mask_identity(&identity("dns:kizon.union.example")).as_str(),
+        "dns:kizon.union.example"
+    );
+    assert_eq!(
+        engine.mask_identity(&identity("uri:urn:id:123456789018")).as_str(),
+        "uri:urn:id:************"
+    );
     let pin = identity(&format!("spki-sha256:{}", "1a".repeat(32)));
     assert_eq!(engine.mask_identity(&pin).as_str(), "spki-sha256:*");
-    let method = |text: &str| engine.mask_method(&crate::flow::Method::parse(text).expect("a method")).to_string();
+    let method = |text: &str| {
+        engine.mask_method(&crate::flow::Method::parse(text).expect("a method")).to_string()
+    };
     assert_eq!(method("DELETE"), "DELETE");
     assert_eq!(method("X123456789018"), "*");
 }

@@ -52,7 +52,9 @@ fn judge(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Result<Verdic
     for name in &left {
         let https = model.rules[name].protocol == Protocol::Https;
         let complete = flow.hello.is_some() && flow.paper.is_some();
-        if let (true, Some(endpoint)) = (complete && (!https || flow.request.is_some()), flow.endpoint) {
+        if let (true, Some(endpoint)) =
+            (complete && (!https || flow.request.is_some()), flow.endpoint)
+        {
             let system = model.rules[name].to.clone();
             return Ok(Verdict::Allow(Allowed { rule: name.clone(), system, endpoint }));
         }
@@ -281,7 +283,8 @@ fn stops(model: &Model, rule: &Rule, flow: &Flow, phase: usize) -> Vec<Reason> {
             if flow.transport != Transport::Tcp {
                 stopped.push(Reason::Protocol);
             }
-            if rule.listener.is_some() && flow.listener.is_some() && rule.listener != flow.listener {
+            if rule.listener.is_some() && flow.listener.is_some() && rule.listener != flow.listener
+            {
                 stopped.push(Reason::Listener);
             }
             let approval = model.approvals[&rule.approval].period;
