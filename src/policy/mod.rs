@@ -9,6 +9,7 @@ mod merge;
 pub mod model;
 mod pattern;
 mod resolve;
+mod word;
 
 pub use agreement::Expected;
 pub use engine::Engine;
@@ -71,3 +72,6 @@ fn prove_and_run(
     // WIRE: faults.extend(scenario::run(&engine)), then again `if !faults.is_sound()`.
     Ok(Law { engine, warnings: faults.sorted(), scenarios })
 }
+
+#[cfg(test)]
+mod tests;
