@@ -15,6 +15,7 @@ mod pattern;
 pub mod proof;
 mod resolve;
 pub mod scenario;
+mod word;
 
 pub use agreement::Expected;
 pub use engine::Engine;
@@ -86,3 +87,5 @@ fn refusing(appliance: &Appliance) -> BTreeSet<Name> {
     let listeners = appliance.listeners.iter();
     listeners.filter(|(_, listener)| matches!(listener.mode, Mode::Refuse)).map(|(name, _)| name.clone()).collect()
 }
+#[cfg(test)]
+mod tests;
