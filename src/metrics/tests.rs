@@ -196,18 +196,32 @@ fn a_million_odd_codes_and_refusals_add_no_series() {
 #[test]
 fn the_ledger_sample_only_ever_raises_a_counter() {
     let metrics = Metrics::new();
-    metrics.ledger(LedgerSample { entries: 10, lost: 1, free_bytes: 1 << 30 });
-    metrics.ledger(LedgerSample { entries: 7, lost: 1, free_bytes: 5 });
-    metrics.ledger(LedgerSample { entries: 12, lost: 2, free_bytes: 4 });
-    metrics.ledger_synced(Duration::from_millis(3));
+    let syncs = |count| Durations {
+        buckets: vec![(0.000_25, 1), (2.0, count)],
+        count,
+        sum: Duration::from_millis(count),
+    };
+    let sample = |entries, lost, free_bytes, count| LedgerSample {
+        entries,
+        lost,
+        free_bytes,
+        syncs: syncs(count),
+    };
+    metrics.ledger(sample(10, 1, 1 << 30, 2));
+    metrics.ledger(sample(12, 2, 4, 5));
+    metrics.ledger(sample(7, 1, 4, 3));
     let text = metrics.encode();
     for line in [
         "sekisho_ledger_entries_total 12",
         "sekisho_ledger_lost_entries_total 2",
         "sekisho_ledger_free_bytes 4",
-        "sekisho_ledger_sync_duration_seconds_count 1",
+        "sekisho_ledger_sync_duration_seconds_bucket{le=\"0.00025\"} 1",
+        "sekisho_ledger_sync_duration_seconds_bucket{le=\"2\"} 5",
+        "sekisho_ledger_sync_duration_seconds_bucket{le=\"+Inf\"} 5",
+        "sekisho_ledger_sync_duration_seconds_sum 0.005",
+        "sekisho_ledger_sync_duration_seconds_count 5",
     ] {
-        assert!(text.lines().any(|l| l == line), "{line}");
+        assert!(text.lines().any(|l| l == line), "{line} is not in {text}");
     }
 }
 

@@ -1,21 +1,29 @@
 //! The law: what was written (`document`), what it means (`model`), what runs (`engine`). Pure: bytes in, values out.
 
 pub mod address;
+mod agreement;
 mod compile;
+mod document;
 pub mod engine;
+mod expiry;
 #[cfg(test)]
 pub(crate) mod imagined;
 pub mod mask;
+mod merge;
 pub mod model;
+mod pattern;
+mod resolve;
 
+pub use agreement::Expected;
 pub use engine::Engine;
+pub use expiry::ending;
 pub use mask::Masked;
 pub use model::Model;
 
 use std::sync::Arc;
 
 use crate::appliance::Appliance;
-use crate::yaml::{Faults, SourceFile};
+use crate::yaml::{Fault, Faults, SourceFile};
 
 /// A law that can be put in force, and what somebody should look at.
 #[derive(Debug)]
@@ -33,5 +41,37 @@ pub struct Law {
 /// # Errors
 /// Every fault found, in one go.
 pub fn understand(files: &[SourceFile], appliance: Option<&Appliance>) -> Result<Law, Faults> {
-    todo!()
+    let mut faults = Faults::new();
+    let Some(model) = mean(files, &mut faults) else { return Err(faults.sorted()) };
+    if let Some(appliance) = appliance {
+        agreement::agree(&model, appliance, &mut faults);
+    }
+    prove_and_run(model, appliance, faults)
+}
+
+/// What the files mean. A file that cannot be read to its end would make everything it declares look unknown, so
+/// that names are only looked up where all can be.
+fn mean(files: &[SourceFile], faults: &mut Faults) -> Option<Model> {
+    if files.is_empty() {
+        faults.push(Fault::nowhere("no_files", "the law has no files"));
+    }
+    let texts: Vec<_> = files.iter().map(|file| document::parse(file, faults)).collect();
+    let whole: Vec<_> = texts.into_iter().collect::<Option<_>>()?;
+    resolve::resolve(merge::merge(whole, faults), faults)
+}
+
+/// Proves what is left where there are mistakes, so that all are shown in one go; its warnings then mean nothing.
+fn prove_and_run(
+    model: Model,
+    _appliance: Option<&Appliance>,
+    faults: Faults,
+) -> Result<Law, Faults> {
+    // WIRE: faults.extend(proof::prove(&model, appliance)) — only its errors where `faults` is not sound already.
+    if !faults.is_sound() {
+        return Err(faults.sorted());
+    }
+    let scenarios = model.scenarios.len();
+    let engine = Arc::new(Engine::compile(model));
+    // WIRE: faults.extend(scenario::run(&engine)), then again `if !faults.is_sound()`.
+    Ok(Law { engine, warnings: faults.sorted(), scenarios })
 }

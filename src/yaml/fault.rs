@@ -109,6 +109,12 @@ impl Fault {
     }
 }
 
+/// The fault of a key that is there twice.
+pub(crate) fn duplicate(key: &str, second: &Place, first: &Place) -> Fault {
+    let message = format!("key {} is there twice", quoted(key));
+    Fault::error("duplicate_key", second, message).label("again here").and(first, "first here")
+}
+
 /// The fault of a name that nothing of this kind has.
 pub(crate) fn unknown_name(kind: &str, name: &str, place: &Place, names: &[&str]) -> Fault {
     let near = suggest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));

@@ -6,13 +6,12 @@ use std::sync::Arc;
 
 use serde_yaml::granit_parser::{Event, Options, Parser, ScalarStyle, ScanError, Span, StrInput};
 
+use super::fault::duplicate;
 use super::node::{Entry, Kind, Node, Style};
 use super::place::Lines;
 use super::value::quoted;
 use super::{Fault, Faults, Place, SourceFile};
 
-/// The largest file that is read, in bytes.
-const BYTES_MAX: usize = 4 << 20;
 /// The longest line, in characters.
 const LINE_MAX: usize = 4096;
 /// The most values of one file, those reached through aliases counted each time.
@@ -42,9 +41,8 @@ type Fatal = Box<Fault>;
 
 fn text(file: &SourceFile) -> Result<&str, Fatal> {
     let whole = Place::file(&file.name);
-    if file.bytes.len() > BYTES_MAX {
-        let message =
-            format!("the file has {} bytes, at most {BYTES_MAX} are read", file.bytes.len());
+    if file.bytes.len() > SourceFile::BYTES_MAX {
+        let message = format!("the file has more than {} bytes", SourceFile::BYTES_MAX);
         return Err(Box::new(Fault::error("too_large", &whole, message)));
     }
     let bytes = file.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.bytes);
@@ -270,8 +268,162 @@ fn position(marker: serde_yaml::granit_parser::Marker) -> (usize, usize) {
     (marker.line().max(1), marker.col() + 1)
 }
 
-/// The fault of a key that is there twice.
-pub(super) fn duplicate(key: &str, second: &Place, first: &Place) -> Fault {
-    let message = format!("key {} is there twice", quoted(key));
-    Fault::error("duplicate_key", second, message).label("again here").and(first, "first here")
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::parse;
+    use crate::yaml::{Faults, Kind, Node, SourceFile};
+
+    fn read(bytes: impl Into<Vec<u8>>) -> (Option<Node>, Faults) {
+        let mut faults = Faults::new();
+        let file = SourceFile { name: Arc::from("a.yaml"), bytes: bytes.into().into() };
+        (parse(&file, &mut faults), faults.sorted())
+    }
+
+    /// `line:column code message` of each fault.
+    fn faults(bytes: impl Into<Vec<u8>>) -> Vec<String> {
+        let shown =
+            |(place, _): &(crate::yaml::Place, String)| format!("{}:{}", place.line, place.column);
+        let fault = |fault: &crate::yaml::Fault| {
+            let places: Vec<_> = fault.places.iter().map(shown).collect();
+            format!("{} {} {}", places.join(" "), fault.code, fault.message)
+        };
+        read(bytes).1.0.iter().map(fault).collect()
+    }
+
+    #[test]
+    fn both_places_of_a_duplicate_are_named_at_any_depth() {
+        assert_eq!(
+            faults("a: 1\nb:\n  c: 1\n  d: { e: 1, e: 2 }\n  c: 2\na: 2\n"),
+            [
+                "4:14 4:8 duplicate_key key `e` is there twice",
+                "5:3 3:3 duplicate_key key `c` is there twice",
+                "6:1 1:1 duplicate_key key `a` is there twice",
+            ]
+        );
+        assert_eq!(faults("a: 1\n\"a\": 2\n"), ["2:1 1:1 duplicate_key key `a` is there twice"]);
+    }
+
+    #[test]
+    fn what_yaml_allows_and_the_law_does_not_is_a_fault_at_its_place() {
+        let table = [
+            ("", "1:1 syntax the file is empty"),
+            ("# only a comment\n", "1:1 syntax the file is empty"),
+            ("a: 1\n---\nb: 1\n", "2:1 syntax a second document begins here; a file has one"),
+            ("a: !secret 1\n", "1:12 syntax tags such as `!name` have no place here"),
+            ("a: !!str 1\n", "1:10 syntax tags such as `!name` have no place here"),
+            ("b: &b { c: 1 }\na:\n  <<: *b\n", "3:3 syntax merge keys (`<<`) have no place here"),
+            ("? [a, b]\n: 1\n", "1:3 syntax a key is a text, not a list or a mapping"),
+            ("a: \u{202e}evil\n", "1:4 syntax the character U+202E has no place in a file"),
+            ("a: \u{7}\n", "1:4 syntax the character U+0007 has no place in a file"),
+            ("a: 1\n\u{feff}b: 1\n", "2:1 syntax the character U+FEFF has no place in a file"),
+        ];
+        for (text, fault) in table {
+            assert_eq!(faults(text), [fault], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_tab_as_indentation_says_so() {
+        let (_, faults) = read("a:\n\tb: 1\n");
+        let fault = &faults.0[0];
+        assert_eq!((fault.code, fault.places[0].0.line), ("syntax", 2));
+        assert_eq!(fault.remedy.as_deref(), Some("indent with spaces; YAML knows no tabs there"));
+    }
+
+    #[test]
+    fn broken_yaml_and_broken_encoding_have_a_place() {
+        for (text, line) in [
+            ("a: [1, 2\nb: 3\n", 2),
+            ("a: \"open\nb: 1\n", 3),
+            ("a: *nobody\n", 1),
+            ("a: b: c\n", 1),
+        ] {
+            let (node, faults) = read(text);
+            assert!(node.is_none());
+            assert_eq!(
+                (faults.0[0].code, faults.0[0].places[0].0.line),
+                ("syntax", line),
+                "{text}: {faults:?}"
+            );
+        }
+        assert_eq!(faults(b"a: 1\nb: \xff\n"), ["2:4 encoding the file is not UTF-8 from here on"]);
+        assert_eq!(faults(b"\xff\xfea\0:\0"), ["1:1 encoding the file is not UTF-8 from here on"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_crlf_are_read_as_yaml_1_2_does() {
+        let (node, faults) = read("\u{feff}version: 1\r\nname: edge\r\nold: mac\rlast: 1\n");
+        assert!(faults.is_empty(), "{faults:?}");
+        let Kind::Mapping(entries) = node.unwrap().kind else { panic!("a mapping") };
+        let places: Vec<_> = entries
+            .iter()
+            .map(|entry| (&*entry.key, entry.place.line, &*entry.place.text))
+            .collect();
+        assert_eq!(
+            places,
+            [
+                ("version", 1, "version: 1"),
+                ("name", 2, "name: edge"),
+                ("old", 3, "old: mac"),
+                ("last", 4, "last: 1"),
+            ]
+        );
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        assert_eq!(
+            faults("{ 中間: 1, 中間: 2 }\n"),
+            ["1:10 1:3 duplicate_key key `中間` is there twice"]
+        );
+    }
+
+    #[test]
+    fn an_alias_is_what_its_anchor_is() {
+        let (node, faults) = read("a: &x [1, 2]\nb: *x\n");
+        assert!(faults.is_empty());
+        assert_eq!(node.unwrap().size, 7);
+        assert_eq!(faults_codes("a: &x [*x]\n"), ["syntax"]);
+    }
+
+    fn faults_codes(text: &str) -> Vec<&'static str> {
+        read(text).1.0.iter().map(|fault| fault.code).collect()
+    }
+
+    /// Each ends with one fault, at a place, in time; the bound is generous for a busy machine.
+    #[test]
+    fn bombs_are_faults_in_milliseconds() {
+        let laughs = (1..30).fold("a0: &a0 [lol, lol]\n".to_owned(), |text, n| {
+            let list = vec![format!("*a{}", n - 1); 10].join(", ");
+            text + &format!("a{n}: &a{n} [{list}]\n")
+        });
+        let table = [
+            ("laughs", laughs.into_bytes(), "too_large"),
+            ("flow nesting", "[".repeat(4000).into_bytes(), "syntax"),
+            ("flow nesting over lines", "[\n".repeat(100_000).into_bytes(), "syntax"),
+            ("block nesting", "- ".repeat(2000).into_bytes(), "syntax"),
+            ("nested mappings", "{a: ".repeat(1000).into_bytes(), "syntax"),
+            ("one long line", vec![b'['; 100_000], "too_large"),
+            (
+                "many keys",
+                (0..200_000).map(|n| format!("k{n}: 1\n")).collect::<String>().into_bytes(),
+                "too_large",
+            ),
+            ("many duplicates", "a: 1\n".repeat(60_000).into_bytes(), "duplicate_key"),
+            ("garbage", vec![b'x'; 100 << 20], "too_large"),
+            ("zeros", vec![0; 1 << 20], "too_large"),
+            ("binary", (0..=255).cycle().take(1 << 20).collect(), "encoding"),
+        ];
+        for (name, bytes, code) in table {
+            let begin = Instant::now();
+            let (_, faults) = read(bytes);
+            let took = begin.elapsed();
+            assert!(took < Duration::from_secs(5), "{name}: {took:?}");
+            assert_eq!(faults.0[0].code, code, "{name}: {:?}", faults.0[0]);
+            assert!(!faults.0[0].places.is_empty(), "{name}");
+        }
+    }
 }

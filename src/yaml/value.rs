@@ -409,3 +409,185 @@ impl Word for TlsVersion {
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("1.3", Some(Self::Tls13)), ("1.2", Some(Self::Tls12))];
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+    use std::net::{IpAddr, SocketAddr};
+    use std::time::Duration;
+
+    use ipnet::IpNet;
+
+    use super::{Count, Moment, Scalar, Size, Version, Written, quoted};
+    use crate::flow::{Host, Identity, Method, Name, Timestamp, TlsVersion};
+
+    fn plain<T: Scalar + Debug>(text: &str) -> Result<T, String> {
+        T::parse(Written { text, plain: true })
+            .map_err(|wrong| format!("{} {}", wrong.code, wrong.message))
+    }
+
+    fn in_quotes<T: Scalar + Debug>(text: &str) -> Result<T, String> {
+        T::parse(Written { text, plain: false })
+            .map_err(|wrong| format!("{} {}", wrong.code, wrong.message))
+    }
+
+    #[test]
+    fn what_another_program_reads_as_something_else_is_no_name() {
+        for text in ["no", "on", "y", "true", "null", "~", "", "010", "1e3", "0x1f"] {
+            assert!(
+                plain::<Name>(text).unwrap_err().starts_with("wrong_type a name is due here"),
+                "{text}"
+            );
+            assert!(
+                plain::<String>(text).unwrap_err().starts_with("wrong_type a text is due here"),
+                "{text}"
+            );
+        }
+        assert!(in_quotes::<Name>("no").is_ok());
+        assert_eq!(in_quotes::<String>("010"), Ok("010".to_owned()));
+        assert_eq!(
+            in_quotes::<String>(" "),
+            Err("bad_value a text is due here, not a blank".to_owned())
+        );
+        for text in ["Existing", "a_b", "１a", "ａ", "1a"] {
+            assert!(plain::<Name>(text).unwrap_err().starts_with("bad_name "), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_decimal_digits_without_quotes() {
+        assert_eq!(plain("64"), Ok(Count(64)));
+        assert!(in_quotes::<Count>("64").unwrap_err().starts_with("wrong_type"));
+        for text in
+            ["010", "0", "+1", "-1", "1_000", "0x10", "1.0", "６４", "4294967296", "", "no", "1 "]
+        {
+            assert!(plain::<Count>(text).unwrap_err().starts_with("bad_value"), "{text}");
+        }
+        assert_eq!(plain("1"), Ok(Version));
+        assert_eq!(
+            plain::<Version>("2"),
+            Err("bad_value version 2 is not known; this program reads version 1".to_owned())
+        );
+        assert_eq!(plain("true"), Ok(true));
+        for text in ["yes", "True", "1"] {
+            assert!(plain::<bool>(text).is_err(), "{text}");
+        }
+        assert!(in_quotes::<bool>("true").is_err());
+    }
+
+    #[test]
+    fn durations_and_sizes_have_units() {
+        let table = [
+            ("250ms", 250),
+            ("10s", 10_000),
+            ("5m", 300_000),
+            ("72h", 259_200_000),
+            ("30d", 2_592_000_000),
+        ];
+        for (text, millis) in table {
+            assert_eq!(plain(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        assert!(plain::<Duration>("7y").unwrap() >= Duration::from_hours(24) * (7 * 365 + 2));
+        for text in [
+            "10",
+            "0s",
+            "010s",
+            "10 s",
+            "１０s",
+            "10S",
+            "1.5h",
+            "-1s",
+            "s",
+            "101y",
+            "99999999999999999999s",
+        ] {
+            assert!(plain::<Duration>(text).is_err(), "{text}");
+        }
+        assert_eq!(plain("64KiB"), Ok(Size(65_536)));
+        assert_eq!(plain("1GiB"), Ok(Size(1 << 30)));
+        for text in ["64", "64KB", "64kib", "0B", "064KiB", "18446744073709551615KiB"] {
+            assert!(plain::<Size>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_of_its_zone_and_still_belongs_to_its_end() {
+        let tokyo = 9 * 3600;
+        let day: Moment = plain("2020-06-15").unwrap();
+        assert_eq!(day.begin(tokyo), Timestamp::parse("2020-06-14T15:00:00Z").unwrap());
+        assert_eq!(day.end(tokyo), Timestamp::parse("2020-06-15T15:00:00Z").unwrap());
+        let time: Moment = plain("2020-06-15T09:00:00+09:00").unwrap();
+        assert_eq!(time.begin(tokyo), time.end(0));
+        assert_eq!(
+            plain::<Moment>("2020-02-29").unwrap().end(0),
+            Timestamp::parse("2020-03-01T00:00:00Z").unwrap()
+        );
+        for text in [
+            "2020-6-15",
+            "2020-02-30",
+            "2019-02-29",
+            "2020/06/15",
+            "２０２０-06-15",
+            "令和2年6月15日",
+            "9999-12-31",
+            "+2020-06-15",
+            "2020-06-15 09:00",
+        ] {
+            assert!(plain::<Moment>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_have_one_way_to_be_written() {
+        assert!(plain::<IpAddr>("10.200.0.2").is_ok());
+        assert!(plain::<SocketAddr>("10.200.0.2:443").is_ok());
+        assert!(plain::<SocketAddr>("[2001:db8::1]:443").is_ok());
+        assert_eq!(plain::<IpNet>("10.13.10.7"), plain("10.13.10.7/32"));
+        for text in
+            ["010.0.0.1", "10.0.0", "１０.0.0.1", "10.0.0.256", "localhost", "::ffff:10.0.0.1"]
+        {
+            assert!(plain::<IpAddr>(text).unwrap_err().starts_with("bad_address"), "{text}");
+            assert!(plain::<IpNet>(text).unwrap_err().starts_with("bad_address"), "{text}");
+        }
+        for text in [
+            "10.0.0.1",
+            "10.0.0.1:0",
+            "10.0.0.1:0443",
+            "10.0.0.1:65536",
+            "a.example:443",
+            "[::ffff:10.0.0.1]:443",
+        ] {
+            assert!(plain::<SocketAddr>(text).unwrap_err().starts_with("bad_address"), "{text}");
+        }
+        for text in
+            ["10.0.0.0/33", "10.0.0.0/08", "10.0.0.0/", "10.0.0.0/255.0.0.0", "::ffff:10.0.0.0/104"]
+        {
+            assert!(plain::<IpNet>(text).unwrap_err().starts_with("bad_address"), "{text}");
+        }
+        let host_bits = IpNet::parse(Written { text: "10.13.10.5/26", plain: true }).unwrap_err();
+        assert_eq!(host_bits.remedy.as_deref(), Some("did you mean `10.13.10.0/26`?"));
+    }
+
+    #[test]
+    fn words_of_http_and_tls() {
+        assert!(plain::<Host>("chukan.center.example").is_ok());
+        assert!(plain::<Host>("*.center.example").is_err());
+        assert!(plain::<Identity>("uri:urn:example:a").is_ok());
+        let bare = Identity::parse("a.example");
+        assert!(bare.is_err());
+        let wrong =
+            <Identity as Scalar>::parse(Written { text: "a.example", plain: true }).unwrap_err();
+        assert_eq!(wrong.remedy.as_deref(), Some("did you mean `dns:a.example`?"));
+        assert!(plain::<Method>("get").unwrap_err().contains("upper case"));
+        assert!(plain::<Method>("PURGE").is_ok());
+        assert_eq!(in_quotes("1.3"), Ok(TlsVersion::Tls13));
+        assert!(plain::<TlsVersion>("1.3").unwrap_err().starts_with("wrong_type"));
+        assert!(in_quotes::<TlsVersion>("1.1").is_err());
+    }
+
+    #[test]
+    fn a_quoted_text_is_short_and_harmless() {
+        assert_eq!(quoted("中間\u{1b}[2J\u{202e}"), "`中間\\u{1b}[2J\\u{202e}`");
+        assert_eq!(quoted(&"あ".repeat(100)), format!("`{}…`", "あ".repeat(80)));
+    }
+}
