@@ -66,15 +66,22 @@ fn mean(files: &[SourceFile], faults: &mut Faults) -> Option<Model> {
 }
 
 /// Proves what is left where there are mistakes, so that all are shown in one go; its warnings then mean nothing.
-fn prove_and_run(model: Model, appliance: Option<&Appliance>, mut faults: Faults) -> Result<Law, Faults> {
+fn prove_and_run(
+    model: Model,
+    appliance: Option<&Appliance>,
+    mut faults: Faults,
+) -> Result<Law, Faults> {
     let proofs = proof::prove(&model, appliance);
     let is_whole = faults.is_sound();
-    faults.extend(proofs.0.into_iter().filter(|fault| is_whole || fault.severity == Severity::Error));
+    let counted = |fault: &Fault| is_whole || fault.severity == Severity::Error;
+    faults.extend(Faults(proofs.0.into_iter().filter(counted).collect()));
     if !faults.is_sound() {
         return Err(faults.sorted());
     }
     let scenarios = model.scenarios.len();
-    let engine = Arc::new(Engine::compile(model).with_listeners(appliance.map(refusing).unwrap_or_default()));
+    let engine = Arc::new(
+        Engine::compile(model).with_listeners(appliance.map(refusing).unwrap_or_default()),
+    );
     faults.extend(scenario::run(&engine));
     if !faults.is_sound() {
         return Err(faults.sorted());
@@ -85,7 +92,10 @@ fn prove_and_run(model: Model, appliance: Option<&Appliance>, mut faults: Faults
 /// The listeners of the box that take nothing.
 fn refusing(appliance: &Appliance) -> BTreeSet<Name> {
     let listeners = appliance.listeners.iter();
-    listeners.filter(|(_, listener)| matches!(listener.mode, Mode::Refuse)).map(|(name, _)| name.clone()).collect()
+    listeners
+        .filter(|(_, listener)| matches!(listener.mode, Mode::Refuse))
+        .map(|(name, _)| name.clone())
+        .collect()
 }
 #[cfg(test)]
 mod tests;
