@@ -91,7 +91,7 @@ impl Scalar for Upgrade {
 pub(super) struct Enforcement;
 
 impl Word for Enforcement {
-    const DUE: &'static str = "an enforcement";
+    const DUE: &'static str = "a word for `enforcement`";
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("enforce", Some(Self)), ("observe", None)];
 }
@@ -101,7 +101,7 @@ impl Word for Enforcement {
 pub(super) struct RoundTrip;
 
 impl Word for RoundTrip {
-    const DUE: &'static str = "what happens to a round trip that is too long";
+    const DUE: &'static str = "a word for `round_trip`";
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("observe", Some(Self)), ("enforce", None)];
 }
@@ -116,7 +116,7 @@ pub(super) enum Passthrough {
 }
 
 impl Word for Passthrough {
-    const DUE: &'static str = "a word for passing TLS through";
+    const DUE: &'static str = "a word for `passthrough`";
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("allowed", Some(Self::Allowed)), ("refused", Some(Self::Refused))];
 }
@@ -135,7 +135,7 @@ impl Word for OfferedVersion {
 }
 
 impl Word for Dial {
-    const DUE: &'static str = "when a site may be dialled";
+    const DUE: &'static str = "a word for `dial`";
     const WORDS: &'static [(&'static str, Option<Self>)] = &[
         ("always", Some(Self::Always)),
         ("declared", Some(Self::Declared)),
@@ -160,7 +160,7 @@ impl Word for Protocol {
 }
 
 impl Word for IndividualNumber {
-    const DUE: &'static str = "a word for individual numbers";
+    const DUE: &'static str = "a word for `individual_number`";
     const WORDS: &'static [(&'static str, Option<Self>)] = &[
         ("permitted", Some(Self::Permitted)),
         ("forbidden", None),

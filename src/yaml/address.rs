@@ -9,7 +9,7 @@ use super::value::{Scalar, Written, Wrong, digits};
 
 impl Scalar for IpAddr {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("an address")?;
+        let text = written.unquoted("an address")?;
         let address =
             text.parse().ok().ok_or_else(|| Wrong::address(text, "not an IPv4 or IPv6 address"))?;
         plain_address(address).ok_or_else(|| mapped(text, address))
@@ -18,7 +18,7 @@ impl Scalar for IpAddr {
 
 impl Scalar for SocketAddr {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("an address with a port, such as `10.0.0.1:443`")?;
+        let text = written.unquoted("an address with a port, such as `10.0.0.1:443`")?;
         let socket: Self = text.parse().ok().ok_or_else(|| {
             Wrong::address(
                 text,
@@ -39,7 +39,7 @@ impl Scalar for SocketAddr {
 
 impl Scalar for IpNet {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("an address range such as `10.0.0.0/24`")?;
+        let text = written.unquoted("an address range such as `10.0.0.0/24`")?;
         let (address, prefix) =
             text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
         let wrong = || {

@@ -93,6 +93,11 @@ impl<'a> Written<'a> {
         }
     }
 
+    /// The text, where quotes would not make a number or a truth value of it right.
+    pub(super) fn unquoted(self, due: &str) -> Result<&'a str, Wrong> {
+        self.text(due).map_err(|wrong| Wrong { remedy: None, ..wrong })
+    }
+
     /// A whole number in decimal digits, without quotes, sign or leading zero.
     fn number<N: std::str::FromStr>(self, due: &str) -> Result<N, Wrong> {
         if !self.plain {
@@ -166,7 +171,8 @@ impl Scalar for Version {
 
 impl Scalar for Duration {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("a duration such as `250ms`, `10s`, `5m`, `72h`, `30d` or `7y`")?;
+        let text =
+            written.unquoted("a duration such as `250ms`, `10s`, `5m`, `72h`, `30d` or `7y`")?;
         let wrong = || {
             Wrong::value(format!(
                 "{} is not a duration such as `250ms`, `10s`, `5m`, `72h`, `30d` or `7y`",
@@ -198,7 +204,7 @@ pub(crate) struct Size(pub(crate) u64);
 
 impl Scalar for Size {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("a size such as `64KiB`")?;
+        let text = written.unquoted("a size such as `64KiB`")?;
         let wrong = || {
             Wrong::value(format!(
                 "{} is not a size such as `512B`, `64KiB`, `16MiB` or `1GiB`",
@@ -261,7 +267,7 @@ fn midnight(day: Date, offset: i32) -> Timestamp {
 impl Scalar for Moment {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
         let due = "a date such as `2020-06-15` or a time such as `2020-06-15T09:00:00+09:00`";
-        let text = written.text(due)?;
+        let text = written.unquoted(due)?;
         let day = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
         // What a `Timestamp` can hold.
         let day = day.filter(|day| text.len() == 10 && (1700..=2250).contains(&day.year()));
@@ -274,7 +280,7 @@ impl Scalar for Moment {
 
 impl Scalar for Host {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("a host name")?;
+        let text = written.unquoted("a host name")?;
         Self::parse(text)
             .map_err(|why| Wrong::value(format!("{} is not a host name: {why}", quoted(text))))
     }
@@ -282,7 +288,7 @@ impl Scalar for Host {
 
 impl Scalar for Identity {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("an identity such as `dns:a.example`")?;
+        let text = written.unquoted("an identity such as `dns:a.example`")?;
         let remedy = |wrong: Wrong| {
             if Host::parse(text).is_ok() {
                 wrong.remedy(format!("did you mean `dns:{text}`?"))
@@ -298,7 +304,7 @@ impl Scalar for Identity {
 
 impl Scalar for Method {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("a method")?;
+        let text = written.unquoted("a method")?;
         let method =
             Self::parse(text).map_err(|why| Wrong::value(format!("{}: {why}", quoted(text))))?;
         // Methods are case-sensitive, so that `get` would be one that no client ever sends.
