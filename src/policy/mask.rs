@@ -50,7 +50,7 @@ impl fmt::Display for Masked {
     }
 }
 
-/// Every digit becomes `*`; also the letter that is the second half of a full-width digit in an escaped Shift_JIS
+/// Every digit becomes `*`; also the letter that is the second half of a full-width digit in an escaped `Shift_JIS`
 /// text (`%82P` is `１`), which no digit gives away.
 fn hide_digits(text: &str) -> Box<str> {
     let mut hidden = String::with_capacity(text.len());
@@ -194,12 +194,17 @@ mod tests {
         number.chars().filter_map(wide).collect()
     }
 
+    fn each<T>(items: impl IntoIterator<Item = T>, form: impl Fn(T) -> String) -> String {
+        items.into_iter().map(form).collect::<Vec<_>>().concat()
+    }
+
     fn escaped(bytes: impl IntoIterator<Item = u8>) -> String {
-        bytes.into_iter().map(|byte| format!("%{byte:02X}")).collect()
+        each(bytes, |byte| format!("%{byte:02X}"))
     }
 
     fn in_fours(number: &str, between: &str) -> String {
-        [&number[..4], &number[4..8], &number[8..]].join(between)
+        let groups = number.as_bytes().chunks(4).map(|four| four.escape_ascii().to_string());
+        groups.collect::<Vec<_>>().join(between)
     }
 
     fn base64(bytes: &[u8], url: bool) -> String {
@@ -239,12 +244,12 @@ mod tests {
             in_fours(number, "-"),
             in_fours(number, "."),
             in_fours(number, "－"),
-            number.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect(),
-            number.bytes().map(|c| format!("{c:02x}")).collect(),
+            each(number.chars(), |c| format!("\\u{:04x}", u32::from(c))),
+            each(number.bytes(), |c| format!("{c:02x}")),
             escaped(number.bytes()),
             escaped(wide.bytes()),
             escaped(shift_jis(number)),
-            shift_jis(number).chunks(2).map(|pair| format!("%82{}", char::from(pair[1]))).collect(),
+            each(shift_jis(number).chunks(2), |pair| format!("%82{}", char::from(pair[1]))),
             escaped(euc(number)),
             escaped(utf16(number, false)),
         ];

@@ -180,7 +180,7 @@ impl<'a> Imagined<'a> {
     fn paper(self, source: IpAddr) -> Paper {
         let own = || {
             let system = self.engine.system_of(source).and_then(|name| self.system(name));
-            system.into_iter().flat_map(|system| system.identities.first()).cloned().collect()
+            system.into_iter().filter_map(|system| system.identities.first()).cloned().collect()
         };
         let named = Some(self.facts.identities.clone()).filter(|names| !names.is_empty());
         Paper::Presented(Certificate {
@@ -270,7 +270,7 @@ impl<'a> Imagined<'a> {
     fn fits_request(self, rule: &Rule) -> bool {
         let named = self.facts.method.as_ref();
         let fits = |http: &Http| named.is_none_or(|method| http.methods.contains(method));
-        rule.http.as_ref().map_or(named.is_none(), fits) && self.fits_path(rule)
+        rule.http.as_ref().map_or_else(|| named.is_none(), fits) && self.fits_path(rule)
     }
 
     fn fits_path(self, rule: &Rule) -> bool {

@@ -56,13 +56,19 @@
 //!
 //! The `content` guardrail is proven when the law is checked; there is nothing for a flow to add to it yet.
 
+#[cfg(test)]
+mod answers;
 mod decide;
 #[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
+mod outward;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod random;
 mod stop;
 
 pub(super) use stop::matches;

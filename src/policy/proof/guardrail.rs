@@ -103,7 +103,7 @@ pub(super) fn counterparties(model: &Model) -> Vec<Fault> {
     model.systems.iter().filter_map(fault).collect()
 }
 
-/// The form in which Japanese texts are compared: NFKC, and the two wave dashes as one (Shift_JIS tables map the same
+/// The form in which Japanese texts are compared: NFKC, and the two wave dashes as one (`Shift_JIS` tables map the same
 /// character to either).
 fn normal_text(text: &str) -> String {
     text.replace('\u{301c}', "\u{ff5e}").nfkc().collect()

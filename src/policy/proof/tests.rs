@@ -262,7 +262,7 @@ fn appliance(bind: &str, mode: Mode) -> Appliance {
         },
         ledger: LedgerSettings {
             directory: PathBuf::from("ledger"),
-            retain: Duration::from_secs(86_400),
+            retain: Duration::from_hours(24),
             when_unwritable: WhenUnwritable::Refuse,
             sync: Duration::from_millis(50),
         },
