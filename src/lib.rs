@@ -6,6 +6,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod policy;
 pub mod proxy;
+pub mod service;
 pub mod source;
 pub mod tls;
 pub mod verdict;
