@@ -1,12 +1,10 @@
 //! What a scrape sees: completeness from the start, bounds, monotony over reloads, and the text format.
 
-use super::testing::model;
+use super::testing::{TOKYO, model};
 use super::*;
 use crate::flow::Timestamp;
 use crate::ledger::PolicyDigest;
 use crate::policy::Model;
-
-const TOKYO: &str = "10.200.1.10:443";
 
 #[test]
 fn closed_labels_exist_at_zero_from_the_start() {
