@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use proptest::prelude::*;
+
 use super::{Law, understand};
-use crate::appliance::{self, Appliance};
+use crate::appliance::{self, Appliance, Mode};
 use crate::flow::{Name, Timestamp};
 use crate::policy::model::{IndividualNumber, Protocol, RevocationLists};
 use crate::yaml::{Faults, SourceFile};
@@ -163,7 +165,7 @@ fn law_and_box_agree_on_names() {
     );
     let mut appliance = tokyo_box();
     for listener in appliance.listeners.values_mut() {
-        if let crate::appliance::Mode::Reverse { clients, .. } = &mut listener.mode {
+        if let Mode::Reverse { clients, .. } = &mut listener.mode {
             *clients = Name::parse("uniom-ca").unwrap();
         }
     }
@@ -222,6 +224,7 @@ fn what_comes_later_is_said_and_not_passed_over() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn keys_that_are_unknown_missing_or_of_another_type() {
     check(
         "title: 資格情報の登録",
@@ -497,7 +500,7 @@ fn all_mistakes_of_all_files_come_in_one_go() {
             .enumerate()
     {
         let text = std::str::from_utf8(&files[index].bytes).unwrap();
-        files[index] = file(&files[index].name.clone(), &text.replace(edit.0, edit.1));
+        files[index] = file(&Arc::clone(&files[index].name), &text.replace(edit.0, edit.1));
     }
     let faults = understand(&files, Some(&tokyo_box())).unwrap_err();
     assert_eq!(
@@ -519,4 +522,60 @@ fn a_broken_file_is_not_blamed_on_the_names_it_declares() {
         lines(&understand(&files, None).unwrap_err()),
         "tokyo/10-systems.yaml:2:10 syntax this is not YAML: `unclosed bracket '['`\ntokyo/20-rules.yaml:10:3 missing_key key `to` is missing\ntokyo/20-rules.yaml:14:5 unknown_key there is no key `too` here; did you mean `to`?\ntokyo/20-rules.yaml:22:3 missing_key key `to` is missing\ntokyo/20-rules.yaml:26:5 unknown_key there is no key `too` here; did you mean `to`?\n"
     );
+}
+
+#[test]
+fn endings_are_warned_of_sixty_days_before_and_named_once_they_are_there() {
+    let law = understand(&tokyo(), Some(&tokyo_box())).unwrap();
+    let at = |text: &str| {
+        let faults = super::ending(law.engine.model(), Timestamp::parse(text).unwrap());
+        faults
+            .0
+            .into_iter()
+            .map(|fault| format!("{} {}", fault.code, fault.message))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(at("2026-11-06T23:59:59+09:00"), [""; 0]);
+    assert_eq!(
+        at("2026-11-22T12:00:00+09:00"),
+        ["ends_soon document `iso27017` ends 2027-01-05 (44 days)"]
+    );
+    assert_eq!(
+        at("2027-01-05T23:59:59+09:00"),
+        ["ends_soon document `iso27017` ends 2027-01-05 (0 days)"]
+    );
+    assert_eq!(
+        at("2027-01-06T00:00:00+09:00"),
+        ["ended document `iso27017` has ended: 2027-01-05 was its last day"]
+    );
+}
+
+#[test]
+fn a_law_says_what_it_expects_of_its_box() {
+    let law = understand(&tokyo(), None).unwrap();
+    let expected = super::Expected::of(law.engine.model());
+    let name = |text: &str| vec![Name::parse(text).unwrap()];
+    assert_eq!(expected.lines, name("ip-vpn"));
+    assert_eq!(expected.certificates, name("center-facing"));
+    assert_eq!(expected.listeners, name("union-lan"));
+}
+
+/// Whatever a file holds, it is understood or has faults; nothing panics and every fault of a file has a place.
+#[test]
+fn no_text_makes_it_panic() {
+    let texts: Vec<&str> = TOKYO.iter().map(|(_, text)| *text).collect();
+    proptest!(|(which in 0_usize..4, at in 0_usize..4000, length in 0_usize..40, new in "[\\[\\]{}:&*!|>%@`'\"~#,\n\t ?a0-]{0,12}")| {
+        let mut characters: Vec<char> = texts[which].chars().collect();
+        let begin = at.min(characters.len());
+        let end = (begin + length).min(characters.len());
+        characters.splice(begin..end, new.chars());
+        let edited: String = characters.into_iter().collect();
+        let mut files = tokyo();
+        files[which] = file("edited.yaml", &edited);
+        if let Err(faults) = understand(&files, Some(&tokyo_box())) {
+            prop_assert!(!faults.is_sound());
+            prop_assert!(faults.0.iter().all(|fault| !fault.places.is_empty()));
+            prop_assert!(!faults.render(false).is_empty());
+        }
+    });
 }
