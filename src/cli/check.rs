@@ -100,7 +100,7 @@ fn missing_files(model: &Model) -> Faults {
     let all = model.trust.values().flat_map(|trust| files(trust).into_iter().map(move |file| (trust, file)));
     let missing = all.filter(|(_, file)| !file.exists());
     Faults(missing.map(|(trust, file)| {
-        Fault::warning("missing_file", &trust.place, format!("`{}` is not there", file.display()))
+        Fault::warning("file_missing", &trust.place, format!("`{}` is not there", file.display()))
     }).collect())
 }
 
