@@ -138,7 +138,7 @@ limits: {{ drain_timeout: 1s, disk_reserve: 1MiB }}
         let (certs, pki) = (self.path("certs"), Pki::new(now).unwrap());
         fs::write(certs.join("union-ca.pem"), pki.union.pem()).unwrap();
         fs::write(certs.join("center-ca.pem"), pki.center.pem()).unwrap();
-        let list = pki.union.list(&[], now, now.plus(Duration::from_secs(86_400))).unwrap();
+        let list = pki.union.list(&[], now, now.plus(Duration::from_hours(24))).unwrap();
         fs::write(certs.join("union-ca.crl"), list).unwrap();
         let order = Order::new(&[Identity::parse("dns:chukan.center.example").unwrap()]);
         pki.union.issue(&order).unwrap().write(&certs, "union-facing").unwrap();
@@ -156,7 +156,7 @@ limits: {{ drain_timeout: 1s, disk_reserve: 1MiB }}
         let thread = std::thread::spawn(move || super::run(options));
         match ready.recv_timeout(PATIENCE) {
             Ok(ready) => Life { stop, thread, ready },
-            Err(_) => panic!("not ready: {:?}", thread.join().unwrap()),
+            Err(late) => panic!("{late}: {:?}", thread.join().unwrap()),
         }
     }
 
