@@ -7,6 +7,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod policy;
 pub mod proxy;
+pub mod service;
 pub mod source;
 pub mod standin;
 pub mod tls;

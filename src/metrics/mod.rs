@@ -271,4 +271,6 @@ fn raise(counter: &IntCounter, total: u64) {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
