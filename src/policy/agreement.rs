@@ -52,6 +52,10 @@ pub(super) fn agree(model: &Model, appliance: &Appliance, faults: &mut Faults) {
         }
     }
     check_listeners(model, appliance, faults);
+    // A trust with a mistake in it is not in the model, and that has been reported.
+    if faults.is_sound() {
+        check_trust(model, appliance, faults);
+    }
 }
 
 fn check_upstream(upstream: &Upstream, appliance: &Appliance, faults: &mut Faults) {
@@ -83,25 +87,26 @@ fn check_upstream(upstream: &Upstream, appliance: &Appliance, faults: &mut Fault
     }
 }
 
-/// A reverse listener trusts what the law knows, and no rule rests on a listener that answers nothing.
+/// No rule rests on a listener that answers nothing.
 fn check_listeners(model: &Model, appliance: &Appliance, faults: &mut Faults) {
+    for rule in model.rules.values() {
+        let listener = rule.listener.as_ref().and_then(|name| appliance.listeners.get(name));
+        if let Some(listener) = listener.filter(|listener| matches!(listener.mode, Mode::Refuse)) {
+            let message = "the rule names a listener that answers nothing";
+            let fault = Fault::error("refusing_listener", &rule.place, message);
+            faults.push(fault.and(&listener.place, "mode `refuse`"));
+        }
+    }
+}
+
+/// The clients of a reverse listener chain to a trust that the law knows.
+fn check_trust(model: &Model, appliance: &Appliance, faults: &mut Faults) {
     let trusts: Vec<_> = model.trust.keys().map(Name::as_str).collect();
     for listener in appliance.listeners.values() {
         if let Mode::Reverse { clients, .. } = &listener.mode
             && !model.trust.contains_key(clients)
         {
             faults.push(unknown_name("trust", clients.as_str(), &listener.place, &trusts));
-        }
-    }
-    for rule in model.rules.values() {
-        let listener = rule.listener.as_ref().and_then(|name| appliance.listeners.get(name));
-        if let Some(listener) = listener.filter(|listener| matches!(listener.mode, Mode::Refuse)) {
-            let fault = Fault::error(
-                "refusing_listener",
-                &rule.place,
-                "the rule names a listener that answers nothing",
-            );
-            faults.push(fault.and(&listener.place, "mode `refuse`"));
         }
     }
 }

@@ -12,7 +12,10 @@ pub mod mask;
 mod merge;
 pub mod model;
 mod pattern;
+pub mod proof;
 mod resolve;
+pub mod scenario;
+mod word;
 
 pub use agreement::Expected;
 pub use engine::Engine;
@@ -20,10 +23,12 @@ pub use expiry::ending;
 pub use mask::Masked;
 pub use model::Model;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::appliance::Appliance;
-use crate::yaml::{Fault, Faults, SourceFile};
+use crate::appliance::{Appliance, Mode};
+use crate::flow::Name;
+use crate::yaml::{Fault, Faults, Severity, SourceFile};
 
 /// A law that can be put in force, and what somebody should look at.
 #[derive(Debug)]
@@ -63,15 +68,34 @@ fn mean(files: &[SourceFile], faults: &mut Faults) -> Option<Model> {
 /// Proves what is left where there are mistakes, so that all are shown in one go; its warnings then mean nothing.
 fn prove_and_run(
     model: Model,
-    _appliance: Option<&Appliance>,
-    faults: Faults,
+    appliance: Option<&Appliance>,
+    mut faults: Faults,
 ) -> Result<Law, Faults> {
-    // WIRE: faults.extend(proof::prove(&model, appliance)) — only its errors where `faults` is not sound already.
+    let proofs = proof::prove(&model, appliance);
+    let is_whole = faults.is_sound();
+    let counted = |fault: &Fault| is_whole || fault.severity == Severity::Error;
+    faults.extend(Faults(proofs.0.into_iter().filter(counted).collect()));
     if !faults.is_sound() {
         return Err(faults.sorted());
     }
     let scenarios = model.scenarios.len();
-    let engine = Arc::new(Engine::compile(model));
-    // WIRE: faults.extend(scenario::run(&engine)), then again `if !faults.is_sound()`.
+    let engine = Arc::new(
+        Engine::compile(model).with_listeners(appliance.map(refusing).unwrap_or_default()),
+    );
+    faults.extend(scenario::run(&engine));
+    if !faults.is_sound() {
+        return Err(faults.sorted());
+    }
     Ok(Law { engine, warnings: faults.sorted(), scenarios })
 }
+
+/// The listeners of the box that take nothing.
+fn refusing(appliance: &Appliance) -> BTreeSet<Name> {
+    let listeners = appliance.listeners.iter();
+    listeners
+        .filter(|(_, listener)| matches!(listener.mode, Mode::Refuse))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+#[cfg(test)]
+mod tests;

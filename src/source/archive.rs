@@ -247,9 +247,9 @@ fn write_edition(
 /// Puts a finished folder where it belongs; one that is there already has the same content.
 fn place(new: &Path, home: &Path) -> io::Result<()> {
     if home.is_dir() {
-        fs::remove_dir_all(new)?
+        fs::remove_dir_all(new)?;
     } else {
-        fs::rename(new, home)?
+        fs::rename(new, home)?;
     }
     let law = home.parent().unwrap_or(home);
     // The age of a law is that of its folder; accepted again, it is young again.
@@ -293,7 +293,8 @@ fn sha256(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

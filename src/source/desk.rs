@@ -238,12 +238,14 @@ mod tests {
 
     use super::{Desk, FILE_MAX, Unreadable};
 
+    type Change<'a> = (&'a str, Box<dyn Fn() + 'a>);
+
     #[test]
     fn a_file_that_changes_after_it_was_read_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (folder.path().join("a"), folder.path().join("b"));
         fs::write(&a, "one").unwrap();
-        let change: [(&str, Box<dyn Fn()>); 5] = [
+        let changes: [Change<'_>; 5] = [
             ("rewritten", Box::new(|| fs::write(&a, "two").unwrap())),
             ("gone", Box::new(|| fs::remove_file(&a).unwrap())),
             ("come", Box::new(|| fs::write(&b, "new").unwrap())),
@@ -256,7 +258,7 @@ mod tests {
             ),
             ("another in the folder", Box::new(|| fs::write(folder.path().join("z"), "").unwrap())),
         ];
-        for (what, change) in change {
+        for (what, change) in changes {
             fs::write(&a, "one").unwrap();
             let _gone = fs::remove_file(&b);
             let mut desk = Desk::disk();

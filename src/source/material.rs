@@ -72,7 +72,7 @@ fn with_lists(
     let mut lists = Vec::new();
     for path in paths {
         let list =
-            public(desk, path, &trust.place).and_then(|list| sound(list, path, trust, &roots));
+            public(desk, path, &trust.place).and_then(|list| sound(&list, path, trust, &roots));
         match list {
             Ok(list) => lists.push(list),
             Err(more) => faults.extend(more),
@@ -92,17 +92,17 @@ fn with_lists(
 
 /// A list that can be read; where the roots cannot, that is not told.
 fn sound(
-    list: Arc<[u8]>,
+    list: &[u8],
     path: &Path,
     trust: &Trust,
     roots: &Result<Arc<[u8]>, Faults>,
 ) -> Result<Vec<u8>, Faults> {
     let list = list.to_vec();
     let Ok(roots) = roots else { return Ok(list) };
-    let lists = [list];
-    TrustStore::parse(roots, Some(&lists)).map_err(|error| unusable(path, &error, &trust.place))?;
-    let [list] = lists;
-    Ok(list)
+    match TrustStore::parse(roots, Some(std::slice::from_ref(&list))) {
+        Ok(_) => Ok(list),
+        Err(error) => Err(unusable(path, &error, &trust.place)),
+    }
 }
 
 /// Under an archived law the list that lies on disk today is read beside the archived one: a revocation is never forgotten.

@@ -28,6 +28,8 @@ mod tests {
 
     use bytes::Bytes;
     use http::{HeaderMap, HeaderValue, Method};
+    use rustls_pki_types::CertificateDer;
+    use rustls_pki_types::pem::PemObject;
 
     use super::{Ask, Client, Content, Order, Pattern, Pki, Speak, Talk, Upstream};
     use crate::flow::{Chain, Identity, Revocation, Timestamp, TlsVersion};
@@ -110,12 +112,13 @@ mod tests {
             let value = HeaderValue::from_static("done");
             let trailers = || HeaderMap::from_iter([("x-end".parse().unwrap(), value.clone())]);
             let content = || Content::Pattern(Pattern::new(70_000).with_trailers(trailers()));
+            // RFC 9110 §6.5.1: without `TE` an HTTP/1.1 server may leave trailers out; HTTP/2 needs none.
+            let te = (speak == Speak::Http11).then_some((http::header::TE, "trailers"));
+            let fields = [Some((http::header::TRAILER, "x-end")), te];
+            let field = |ask: Ask, (name, text)| ask.header(name, HeaderValue::from_static(text));
             let named = |path| {
                 let ask = Ask::new(Method::POST, NAME, path).with(content());
-                let field = |ask: Ask, name, text| ask.header(name, HeaderValue::from_static(text));
-                let ask = field(ask, http::header::TRAILER, "x-end");
-                // RFC 9110 §6.5.1: without it an HTTP/1.1 server may leave trailers out.
-                if speak == Speak::H2 { ask } else { field(ask, http::header::TE, "trailers") }
+                fields.clone().into_iter().flatten().fold(ask, field)
             };
             let answer = connection.ask(named("/a/echo")).await.unwrap();
             assert_eq!((answer.bytes, answer.sha256), (70_000, Pattern::sha256(70_000)));
@@ -208,8 +211,7 @@ mod tests {
             let lists = [union.list(&[], at, at.plus(day)), office.list(revoked, at, at.plus(day))];
             let lists = lists.map(|list| list.unwrap().into_bytes());
             let trust = TrustStore::parse(union.pem().as_bytes(), Some(&lists)).unwrap();
-            use rustls_pki_types::pem::PemObject;
-            let chain = rustls_pki_types::CertificateDer::pem_slice_iter(chain.as_bytes());
+            let chain = CertificateDer::pem_slice_iter(chain.as_bytes());
             trust.certificate(&chain.map(Result::unwrap).collect::<Vec<_>>(), at)
         };
         let good = facts(&[], &leaf.chain);

@@ -75,7 +75,6 @@ impl Pattern {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the remainder is below 26")]
 const fn letter(number: u64) -> u8 {
     b'a' + (number % 26) as u8
 }
@@ -134,7 +133,9 @@ impl Tally {
     }
 
     pub(super) fn sha256(self) -> String {
-        self.hash.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        let hash = self.hash.finish();
+        let digits = hash.as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
     }
 }
 

@@ -120,7 +120,11 @@ pub(crate) fn unknown_name(kind: &str, name: &str, place: &Place, names: &[&str]
     let near = suggest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
     let few = || match names {
         [] => format!("there is no {kind} at all"),
-        names => names.iter().take(6).map(|name| quoted(name)).collect::<Vec<_>>().join(" "),
+        names => {
+            let few: Vec<_> = names.iter().take(6).map(|name| quoted(name)).collect();
+            let more = if names.len() > few.len() { " …" } else { "" };
+            format!("there is {}{more}", few.join(" "))
+        }
     };
     let remedy = near.unwrap_or_else(few);
     Fault::error("unknown_name", place, format!("no {kind} {}", quoted(name))).remedy(remedy)

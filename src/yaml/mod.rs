@@ -5,6 +5,7 @@
 //! first mistake of a file, forgets whether a value was quoted and names one place of a duplicate; here all mistakes
 //! of all files are found in one go, each at its place.
 
+mod address;
 mod compare;
 mod fault;
 mod node;

@@ -337,7 +337,7 @@ mod tests {
     fn broken_yaml_and_broken_encoding_have_a_place() {
         for (text, line) in [
             ("a: [1, 2\nb: 3\n", 2),
-            ("a: \"open\nb: 1\n", 3),
+            ("a: \"open\nb: 1\n", 2),
             ("a: *nobody\n", 1),
             ("a: b: c\n", 1),
         ] {

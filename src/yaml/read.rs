@@ -115,7 +115,7 @@ impl<T: Read> Read for Named<T> {
         };
         let mut named = Vec::with_capacity(entries.len());
         for entry in entries.iter() {
-            let name = name(entry, faults);
+            let name = name(entry, faults).or_else(|| meant_name(entry));
             let value = T::read(&entry.value, faults);
             named.extend(name.map(|name| (name, value)));
         }
@@ -127,6 +127,12 @@ fn name(entry: &Entry, faults: &mut Faults) -> Option<At<Name>> {
     let kind = Kind::Scalar(entry.key.clone(), entry.style);
     let node = Node { place: entry.place.clone(), label: None, kind, size: 1 };
     At::read(&node, faults)
+}
+
+/// The name that a wrong one was meant to be, so that those who use it are not blamed for it.
+fn meant_name(entry: &Entry) -> Option<At<Name>> {
+    let value = Name::parse(folded(&entry.key).trim().to_lowercase().as_str()).ok()?;
+    Some(At { value, place: entry.place.clone() })
 }
 
 fn wrong_kind(due: &str, node: &Node) -> Fault {

@@ -58,7 +58,7 @@ fn split_remedy(fault: &Fault) -> (&str, Option<&str>) {
 
 fn snippet<'a>(place: &'a Place, label: &'a str, first: bool) -> Element<'a> {
     if place.text.is_empty() {
-        return Origin::path(&*place.file)
+        return Origin::path(normalize_untrusted_str(&place.file))
             .line(place.line as usize)
             .char_column(place.column as usize)
             .into();
@@ -70,7 +70,9 @@ fn snippet<'a>(place: &'a Place, label: &'a str, first: bool) -> Element<'a> {
     } else {
         annotation.label(normalize_untrusted_str(label))
     };
-    let snippet = Snippet::source(&*place.text).line_start(place.line as usize).path(&*place.file);
+    let snippet = Snippet::source(&*place.text)
+        .line_start(place.line as usize)
+        .path(normalize_untrusted_str(&place.file));
     snippet.annotation(annotation).into()
 }
 
@@ -110,7 +112,13 @@ mod tests {
         let from =
             place("policies/20-rules.yaml", 6, "    from: [existing-sytem]", "existing-sytem");
         let fault = Fault::error("unknown_name", &from, "no system `existing-sytem`");
-        insta::assert_snapshot!(rendered(fault.remedy("did you mean `existing-system`?")), @"");
+        insta::assert_snapshot!(rendered(fault.remedy("did you mean `existing-system`?")), @r"
+error[unknown_name]: no system `existing-sytem`
+ --> policies/20-rules.yaml:6:12
+  |
+6 |     from: [existing-sytem]
+  |            ^^^^^^^^^^^^^^ did you mean `existing-system`?
+");
     }
 
     #[test]
@@ -132,7 +140,21 @@ mod tests {
         .and(&guardrail, "別添1(2)1")
         .note("example: 198.51.100.193 → intermediate-server")
         .remedy("narrow line 15 to 198.51.100.0/25");
-        insta::assert_snapshot!(rendered(fault), @"");
+        insta::assert_snapshot!(rendered(fault), @r"
+error[reverse_access]: `online-eligibility` could pass by rule `results`
+  --> policies/10-systems.yaml:15:17
+   |
+15 |     addresses: [198.51.100.0/24]
+   |                 ^^^^^^^^^^^^^^^ includes 198.51.100.192/28 of `online-eligibility`
+   |
+  ::: policies/00-council.yaml:20:3
+   |
+20 |   reverse_access: { never_initiates: [online-eligibility] }
+   |   -------------- 別添1(2)1
+   |
+   = example: 198.51.100.193 → intermediate-server
+   = remedy: narrow line 15 to 198.51.100.0/25
+");
     }
 
     #[test]
@@ -140,7 +162,13 @@ mod tests {
         let line = "r: { title: 中間サーバー, owner: 支払基金～ }";
         let fault =
             Fault::warning("w", &place("a.yaml", 3, line, "支払基金～"), "not a counterparty");
-        insta::assert_snapshot!(rendered(fault.label("相手方")), @"");
+        insta::assert_snapshot!(rendered(fault.label("相手方")), @r"
+warning[w]: not a counterparty
+ --> a.yaml:3:28
+  |
+3 | r: { title: 中間サーバー, owner: 支払基金～ }
+  |                                  ^^^^^^^^^^ 相手方
+");
     }
 
     #[test]
@@ -155,8 +183,11 @@ mod tests {
     #[test]
     fn a_fault_without_a_line_and_one_without_a_place_are_still_told() {
         let file = Place::file(&Arc::from("a.yaml"));
-        insta::assert_snapshot!(rendered(Fault::error("too_large", &file, "the file is too large")), @"");
-        insta::assert_snapshot!(rendered(Fault::nowhere("no_files", "the law has no files")), @"");
+        insta::assert_snapshot!(rendered(Fault::error("too_large", &file, "the file is too large")), @r"
+error[too_large]: the file is too large
+--> a.yaml:1:1
+");
+        insta::assert_snapshot!(rendered(Fault::nowhere("no_files", "the law has no files")), @"error[no_files]: the law has no files");
     }
 
     #[test]

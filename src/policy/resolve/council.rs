@@ -6,12 +6,13 @@ use super::{Table, each_once, period};
 use crate::flow::Name;
 use crate::policy::document::{
     ApprovalText, ContentText, DestinationsText, DocumentText, EncryptionText, GuardrailsText,
-    InterconnectionText, Passthrough, ResidencyText, ReverseAccessText,
+    InterconnectionText, ResidencyText, ReverseAccessText,
 };
 use crate::policy::merge::Section;
 use crate::policy::model::{
     Approval, Document, Encryption, Guardrail, Guardrails, Interconnection, Period, System, Zone,
 };
+use crate::policy::word::Passthrough;
 use crate::yaml::{At, Fault, Faults, Place};
 
 pub(super) fn interconnection(text: InterconnectionText, zone: Zone) -> Option<Interconnection> {

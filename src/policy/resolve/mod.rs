@@ -39,6 +39,12 @@ pub(super) fn resolve(law: LawText, faults: &mut Faults) -> Option<Model> {
     let rules =
         Table::build("rule", law.rules, |name, text| rule::rule(text, name, &ground, faults));
     rule::check_protocols(&rules.known, faults);
+    documents.complete(faults);
+    approvals.complete(faults);
+    sites.complete(faults);
+    trust.complete(faults);
+    systems.complete(faults);
+    rules.complete(faults);
     let ground = scenario::Ground { zone, systems: &systems, rules: &rules };
     let scenarios = scenario::scenarios(law.scenarios, &ground, faults);
     Some(Model {
@@ -93,6 +99,21 @@ impl<T> Table<T> {
     /// The name where something without a mistake has it.
     fn find(&self, at: &At<Name>, faults: &mut Faults) -> Option<Name> {
         self.declared(at, faults).filter(|name| self.known.contains_key(name))
+    }
+}
+
+impl<T> Table<T> {
+    /// Nothing is left out in silence: what is declared is understood, or there is a fault.
+    fn complete(&self, faults: &mut Faults) {
+        if !faults.is_sound() {
+            return;
+        }
+        for (name, place) in
+            self.declared.iter().filter(|(name, _)| !self.known.contains_key(*name))
+        {
+            let message = format!("{} `{name}` is not understood", self.kind);
+            faults.push(Fault::error("not_understood", place, message));
+        }
     }
 }
 
