@@ -166,7 +166,9 @@ fn done(connection: &Connection, exchange: &Exchange, is_ok: bool) -> Ended {
         Some(Ending::Clean) => Ended::Client,
         Some(Ending::InHead | Ending::InBody) => Ended::Broken(Reason::MalformedRequest),
         None if connection.worker.is_draining() => Ended::Drained,
-        None if is_ok => Ended::Refused,
+        None if connection.was_denied() => Ended::Refused,
+        // An answer before the end of the request, after which nothing more can be read from this client.
+        None if is_ok => Ended::Upstream,
         None => Ended::Broken(Reason::UpstreamFailed),
     }
 }
