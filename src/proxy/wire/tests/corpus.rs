@@ -183,7 +183,7 @@ fn what_well_behaved_clients_send_passes_whole() {
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n".into(),
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nExpect: 100-Continue\r\n\r\nabc".into(),
         "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n".into(),
-        chunked("3\r\nabc\r\n0a\r\n0123456789\r\n0\r\n\r\n").replace("chunked", "Chunked"),
+        chunked("3\r\nabc\r\n1A\r\n0123456789abcdef0123456789\r\n0\r\n\r\n").replace("chunked", "Chunked"),
         chunked("0\r\nX-Digest: abc\r\n\r\n"),
     ];
     for text in &table {

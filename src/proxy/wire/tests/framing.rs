@@ -207,18 +207,25 @@ pub(crate) fn stream() -> impl Strategy<Value = Vec<u8>> {
         "_",
         "/",
     ]);
-    let change = (any::<prop::sample::Index>(), 0..3_usize, nasty);
+    let change = (any::<prop::sample::Index>(), any::<bool>(), 0..3_usize, nasty);
     (prop::collection::vec(request(), 1..4), prop::collection::vec(change, 0..3)).prop_map(
         |(requests, changes)| {
             let mut bytes = requests.concat();
-            for (index, removed, put) in changes {
-                let at = index.index(bytes.len());
-                let end = (at + removed).min(bytes.len());
+            for (index, at_line, removed, put) in changes {
+                let anywhere = index.index(bytes.len());
+                let at = if at_line { line_start(&bytes, anywhere) } else { anywhere };
+                let end = if at_line { at } else { (at + removed).min(bytes.len()) };
                 bytes.splice(at..end, put.bytes());
             }
             bytes
         },
     )
+}
+
+/// Where the first line behind `from` begins, so that a whole field can be put there.
+fn line_start(bytes: &[u8], from: usize) -> usize {
+    let end = bytes[from..].windows(2).position(|pair| pair == b"\r\n");
+    end.map_or(from, |end| from + end + 2)
 }
 
 proptest! {
