@@ -21,7 +21,7 @@ mod violation;
 pub(crate) use exchange::{Answer, Ending, Exchange};
 pub(crate) use guard::Guard;
 pub(crate) use patience::{Late, Patience, Watch};
-pub(crate) use violation::{Breach, Place, Violation};
+pub(crate) use violation::{Breach, Place};
 
 use chunk::{Chunked, Step};
 use head::{Framing, Head};
