@@ -230,6 +230,14 @@ impl Metrics {
         }
     }
 
+    /// The law that the process began with: its own, or an older one because its own was refused. Not an attempt
+    /// while running, so `sekisho_policy_reloads_total` does not count it.
+    pub fn began(&self, result: ReloadResult, now_seconds: f64) {
+        let families = &self.inner.families;
+        families.policy_last_reload_successful.set(i64::from(result == ReloadResult::Accepted));
+        families.policy_last_reload_success.set(now_seconds);
+    }
+
     /// `sekisho_policy_matches_disk`: whether the law in force is the one that lies on the disk.
     pub fn policy_matches_disk(&self, matches: bool) {
         self.inner.families.policy_matches_disk.set(i64::from(matches));

@@ -220,6 +220,9 @@ fn the_ledger_sample_only_ever_raises_a_counter() {
 #[test]
 fn a_refused_reload_shows_and_does_not_move_the_time_of_the_last_success() {
     let metrics = Metrics::new();
+    metrics.began(ReloadResult::Accepted, 50.0);
+    assert!(metrics.encode().contains("sekisho_policy_last_reload_successful 1"));
+    assert!(metrics.encode().contains("sekisho_policy_reloads_total{result=\"accepted\"} 0"));
     metrics.reloaded(ReloadResult::Accepted, 100.0);
     metrics.policy_matches_disk(true);
     metrics.reloaded(ReloadResult::Refused, 200.0);

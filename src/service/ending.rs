@@ -69,18 +69,17 @@ fn of_law(model: &Model) -> Vec<Ending> {
 }
 
 fn of_endpoints(model: &Model) -> Vec<Ending> {
-    let systems = model.systems.values();
-    let endpoints = systems.filter_map(|system| Some((system, system.upstream.as_ref()?)));
-    let ending =
-        |(system, upstream): (&crate::policy::model::System, &crate::policy::model::Upstream)| {
-            let title = system.title.clone();
-            let one = move |endpoint: &crate::policy::model::Endpoint| {
-                let what = format!("endpoint `{}`", endpoint.address);
-                endpoint.period.until.map(|until| Ending { until, what, title: title.clone() })
-            };
-            upstream.endpoints.iter().filter_map(one).collect::<Vec<_>>()
-        };
-    endpoints.flat_map(ending).collect()
+    let mut endings = Vec::new();
+    for system in model.systems.values() {
+        for endpoint in system.upstream.iter().flat_map(|upstream| &upstream.endpoints) {
+            endings.extend(endpoint.period.until.map(|until| Ending {
+                until,
+                what: format!("endpoint `{}`", endpoint.address),
+                title: system.title.clone(),
+            }));
+        }
+    }
+    endings
 }
 
 fn named(kind: &str, name: &Name, until: Timestamp) -> Ending {

@@ -8,9 +8,12 @@ use std::fmt;
 use std::io::{IsTerminal, stderr};
 use std::os::fd::AsFd;
 
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 /// The log could not be set up.
@@ -25,23 +28,27 @@ impl fmt::Display for LogError {
 
 impl std::error::Error for LogError {}
 
-/// Sets up the log of this process.
+/// Sets up the log of this process. A journal that does not answer is no reason to stay silent: standard error
+/// is used then.
 ///
 /// # Errors
-/// Where it was set up before, or the journal is named but does not answer.
+/// Where it was set up before.
 pub fn init(colour: bool) -> Result<(), LogError> {
     let own = Targets::new().with_target(env!("CARGO_PKG_NAME"), LevelFilter::INFO);
     let registry = tracing_subscriber::registry().with(own);
-    if is_journal(std::env::var_os("JOURNAL_STREAM").and_then(|s| s.into_string().ok()).as_deref())
-    {
-        let journal = tracing_journald::layer().map_err(|error| LogError(error.to_string()))?;
-        return registry.with(journal).try_init().map_err(twice);
+    let named = std::env::var_os("JOURNAL_STREAM").and_then(|stream| stream.into_string().ok());
+    let journal = is_journal(named.as_deref()).then(tracing_journald::layer);
+    match journal.and_then(Result::ok) {
+        Some(journal) => registry.with(journal).try_init().map_err(twice),
+        None => registry.with(lines(colour)).try_init().map_err(twice),
     }
-    let lines = tracing_subscriber::fmt::layer()
+}
+
+fn lines<S: Subscriber + for<'a> LookupSpan<'a>>(colour: bool) -> impl Layer<S> {
+    tracing_subscriber::fmt::layer()
         .with_writer(stderr)
         .with_target(false)
-        .with_ansi(colour && stderr().is_terminal());
-    registry.with(lines).try_init().map_err(twice)
+        .with_ansi(colour && stderr().is_terminal())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "taken by `map_err`")]

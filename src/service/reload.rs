@@ -12,7 +12,7 @@ use crate::metrics;
 use crate::policy::Masked;
 use crate::proxy::{Snapshot, clock};
 use crate::source::{self, Loaded};
-use crate::yaml::{Fault, Faults, Severity};
+use crate::yaml::{Fault, Faults, Severity, SourceFile};
 
 /// How many faults of a refused law the ledger lists; all are counted.
 const RECORDED_MAX: usize = 8;
@@ -118,19 +118,10 @@ impl Running {
         let offered = loaded.digest;
         let refuse = |faults| Refused { offered: Some(offered), faults };
         self.keep(&loaded).await.map_err(refuse)?;
-        // Nothing passes under a law whose beginning is not recorded.
-        self.record_policy(
-            offered,
-            Body::Policy {
-                accepted: true,
-                offered: Some(offered),
-                origin: Masked::own("disk"),
-                faults: 0,
-                first: Vec::new(),
-            },
-        )
-        .await
-        .map_err(refuse)?;
+        if let Err(faults) = self.record_acceptance(offered).await {
+            self.keep(&self.in_force().loaded).await.map_err(refuse)?;
+            return Err(refuse(faults));
+        }
         Ok(self.put_in_force(loaded, snapshot).await)
     }
 
@@ -154,7 +145,8 @@ impl Running {
         })
     }
 
-    /// An accepted law is archived before it is in force: a ledger must never name a law that nobody can show.
+    /// An accepted law is archived before it is in force: a ledger must never name a law that nobody can show. The
+    /// last one that was archived is the one that a start falls back to.
     async fn keep(&self, loaded: &Arc<Loaded>) -> std::result::Result<(), Faults> {
         let (archive, loaded) = (Arc::clone(&self.archive), Arc::clone(loaded));
         let kept = tokio::task::spawn_blocking(move || archive.keep(&loaded)).await;
@@ -166,13 +158,10 @@ impl Running {
         Err(fault("archive", format!("the law cannot be archived: {why}")))
     }
 
-    async fn record_policy(
-        &self,
-        policy: PolicyDigest,
-        body: Body,
-    ) -> std::result::Result<(), Faults> {
+    /// Nothing passes under a law whose beginning is not recorded.
+    async fn record_acceptance(&self, offered: PolicyDigest) -> std::result::Result<(), Faults> {
         let message = "the ledger cannot be written, and no law begins unrecorded";
-        match self.append(policy, body).await {
+        match self.append(offered, accepted_policy(offered, Origin::Disk)).await {
             Ok(_receipt) => Ok(()),
             Err(_) => Err(fault("ledger_unwritable", message.to_owned())),
         }
@@ -241,6 +230,17 @@ fn refusal(refused: &Refused) -> Body {
     refused_policy(refused.offered, &refused.faults)
 }
 
+/// The ledger's entry of a law that is in force from here on.
+pub(super) fn accepted_policy(digest: PolicyDigest, origin: Origin) -> Body {
+    Body::Policy {
+        accepted: true,
+        offered: Some(digest),
+        origin: Masked::own(origin.word()),
+        faults: 0,
+        first: Vec::new(),
+    }
+}
+
 /// The ledger's entry of a law that was not taken in.
 pub(super) fn refused_policy(offered: Option<PolicyDigest>, faults: &Faults) -> Body {
     Body::Policy {
@@ -279,9 +279,7 @@ fn fault(code: &'static str, message: String) -> Faults {
 
 /// Whether box, law and public certificates are the same bytes.
 fn same_files(old: &Loaded, new: &Loaded) -> bool {
-    let same = |(a, b): (&crate::yaml::SourceFile, &crate::yaml::SourceFile)| {
-        a.name == b.name && a.bytes == b.bytes
-    };
+    let same = |(a, b): (&SourceFile, &SourceFile)| a.name == b.name && a.bytes == b.bytes;
     old.files.len() == new.files.len() && old.files.iter().zip(&new.files).all(same)
 }
 

@@ -19,11 +19,13 @@ use super::running::{InForce, Origin, Running};
 use super::signal::{Signal, Signals};
 use super::start::{self, Begun};
 use super::task::{Guests, Tasks};
-use super::{Error, Inherited, Options, Ready, Stop, admin, listen, privilege, reload};
+use super::{Error, Inherited, Options, Ready, Stop, Supervisor, admin, listen, privilege, reload};
 use crate::ledger::{Body, Entry, Ledger, Settings};
 use crate::metrics::Metrics;
 use crate::policy::Masked;
-use crate::proxy::{BoundListener, Proxy, clock};
+use crate::proxy::{BoundListener, Proxy, Snapshot, clock};
+use crate::source::Loaded;
+use crate::yaml::Faults;
 
 /// How often the clockwork looks at the time, the ledger and the lines.
 const TICK: Duration = Duration::from_secs(1);
@@ -110,8 +112,8 @@ fn asynchronous(socket: Bound) -> io::Result<TcpListener> {
 async fn make(
     box_file: PathBuf,
     begun: Begun,
-    supervisor: super::Supervisor,
-) -> Result<(Rc<Running>, Arc<crate::proxy::Snapshot>), Error> {
+    supervisor: Supervisor,
+) -> Result<(Rc<Running>, Arc<Snapshot>), Error> {
     let Begun { loaded, snapshot, origin, refused, archive } = begun;
     let since = clock::now();
     let settings = Settings::new(&loaded.appliance.ledger, &loaded.appliance.limits, since);
@@ -124,7 +126,7 @@ async fn make(
     Ok((running, snapshot))
 }
 
-async fn record_start(running: &Running, refused: Option<&crate::yaml::Faults>) {
+async fn record_start(running: &Running, refused: Option<&Faults>) {
     let InForce { loaded, origin, .. } = running.in_force();
     let name = loaded.appliance.name.clone();
     let mut bodies = vec![Body::Start { version: env!("CARGO_PKG_VERSION"), appliance: name }];
@@ -133,13 +135,7 @@ async fn record_start(running: &Running, refused: Option<&crate::yaml::Faults>) 
         tracing::error!(faults = %text, policy = %loaded.digest, "the law on disk is faulty; the last accepted one runs");
         bodies.push(reload::refused_policy(None, faults));
     }
-    bodies.push(Body::Policy {
-        accepted: true,
-        offered: Some(loaded.digest),
-        origin: Masked::own(origin.word()),
-        faults: 0,
-        first: Vec::new(),
-    });
+    bodies.push(reload::accepted_policy(loaded.digest, origin));
     for body in bodies {
         if running.append(loaded.digest, body).await.is_err() {
             tracing::error!("the start could not be recorded: the ledger cannot be written");
@@ -149,7 +145,7 @@ async fn record_start(running: &Running, refused: Option<&crate::yaml::Faults>) 
 }
 
 /// A law from the disk that is in force is an accepted one.
-fn keep(running: &Running, origin: Origin, loaded: &crate::source::Loaded) {
+fn keep(running: &Running, origin: Origin, loaded: &Loaded) {
     if origin == Origin::Archive {
         return;
     }

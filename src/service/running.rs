@@ -107,8 +107,17 @@ impl Running {
             in_force: RefCell::new(in_force.clone()),
             last_reload: RefCell::default(),
         };
+        running.begin(&in_force);
         running.install(in_force);
         running
+    }
+
+    fn begin(&self, in_force: &InForce) {
+        let result = match in_force.origin {
+            Origin::Disk => metrics::ReloadResult::Accepted,
+            Origin::Archive => metrics::ReloadResult::Refused,
+        };
+        self.metrics.began(result, in_force.since.as_seconds_f64());
     }
 
     pub(super) fn serves(&self, proxy: &Arc<Proxy>) {

@@ -244,6 +244,7 @@ fn a_life_from_the_first_entry_to_the_last() {
     assert!(report.endings.iter().any(|one| one.what == "revocation list of `union-ca`"));
     life.measures(&[
         "sekisho_policy_matches_disk 1",
+        "sekisho_policy_last_reload_successful 1",
         "sekisho_requests_total{code=\"200\",rule=\"register\"} 0",
         "sekisho_line_up{line=\"ip-vpn\"} 1",
         "sekisho_connections_limit 10000",
@@ -344,7 +345,7 @@ fn a_start_with_a_faulty_law_runs_the_last_accepted_one_loudly() {
     let report = life.call("status").status.unwrap();
     assert_eq!((report.policy.origin.as_str(), report.policy.matches_disk), ("archive", false));
     assert!(report.text().contains("the law on disk is FAULTY"));
-    life.measures(&["sekisho_policy_matches_disk 0"]);
+    life.measures(&["sekisho_policy_matches_disk 0", "sekisho_policy_last_reload_successful 0"]);
     assert!(life.get("/readyz").starts_with("HTTP/1.1 200 "));
 
     lot.write("law/20-rules.yaml", RULES);
@@ -385,6 +386,34 @@ fn a_second_service_on_the_same_box_leaves_the_first_alone() {
         format!("{:?}", std::process::ExitCode::FAILURE)
     );
     assert_eq!(life.call("status").outcome, Outcome::Ok);
+    life.end().unwrap();
+}
+
+#[test]
+fn a_ledger_that_cannot_be_written_is_told_and_no_law_begins_unrecorded() {
+    let lot = Lot::new();
+    let text = fs::read_to_string(lot.path("appliance.yaml")).unwrap();
+    lot.write("appliance.yaml", &text.replace("disk_reserve: 1MiB", "disk_reserve: 1000000GiB"));
+    let life = lot.start(Supervisor::absent());
+    let ready = life.get("/readyz");
+    assert!(
+        ready.starts_with("HTTP/1.1 503 ") && ready.ends_with("ledger_unwritable\n"),
+        "{ready}"
+    );
+    assert!(life.get("/livez").starts_with("HTTP/1.1 200 "));
+    assert!(!life.call("status").status.unwrap().ledger.writable);
+    lot.write("law/20-rules.yaml", &RULES.replace("[GET]", "[GET, PUT]"));
+    let refused = life.reload();
+    assert_eq!(
+        (refused.result, refused.policy),
+        (ReloadResult::Refused, life.ready.policy.to_string())
+    );
+    assert!(refused.faults.contains("no law begins unrecorded"), "{}", refused.faults);
+    let in_force = life.ready.policy;
+    life.end().unwrap();
+    lot.write("law/20-rules.yaml", "version: 1\nrules: [");
+    let life = lot.start(Supervisor::absent());
+    assert_eq!(life.ready.policy, in_force, "a refused law is none to fall back to");
     life.end().unwrap();
 }
 
