@@ -55,7 +55,7 @@ enum Setback {
     /// Nobody answers.
     Aborted(Aborted),
     /// The connection died before it took or answered anything: safe to try on another one.
-    Again(Again),
+    Again(Box<Again>),
 }
 
 /// A request that can be tried again.
@@ -90,7 +90,7 @@ impl Work<'_> {
                 Ok(response) => return Ok(Ok(response)),
                 Err(Setback::Stopped(stopped)) => return Ok(Err(stopped)),
                 Err(Setback::Aborted(aborted)) => return Err(aborted),
-                Err(Setback::Again(again)) => next = again,
+                Err(Setback::Again(again)) => next = *again,
             }
         }
         Ok(Err(Stopped::upstream(Reason::UpstreamFailed, Stage::Peer)))
@@ -262,15 +262,15 @@ impl Passage<'_> {
         if let (Some(unsent), false) = (error.unsent, is_last) {
             let (parts, body) = unsent.into_parts();
             if body.is_unread() {
-                return Setback::Again(Again {
+                return Setback::Again(Box::new(Again {
                     parts,
                     body: body.into_incoming(),
                     is_prepared: true,
-                });
+                }));
             }
         }
         if let (Some(parts), true) = (spare, error.before_response) {
-            return Setback::Again(Again { parts, body: None, is_prepared: false });
+            return Setback::Again(Box::new(Again { parts, body: None, is_prepared: false }));
         }
         self.stopped(Reason::UpstreamFailed, "the upstream broke off before its response")
     }

@@ -65,7 +65,7 @@ pub(crate) enum Malformed {
 
 impl Malformed {
     /// What is wrong, in our own words.
-    pub const fn description(self) -> &'static str {
+    pub(crate) const fn description(self) -> &'static str {
         match self {
             Self::ConnectionSpecific => "a connection-specific field stands in an HTTP/2 request",
             Self::Authority => "the request does not name one authority",
@@ -196,7 +196,7 @@ pub(crate) fn forward(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result
 ///
 /// # Errors
 /// As [`forward`].
-pub fn aim(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(), InvalidUri> {
+pub(crate) fn aim(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(), InvalidUri> {
     request.uri = target(path, request.uri.query(), hop)?;
     request.version = hop.version;
     let headers = &mut request.headers;

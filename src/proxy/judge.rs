@@ -37,7 +37,9 @@ fn is_cut(connection: &Rc<Connection>, snapshot: &Snapshot, now: Timestamp) -> b
     let denied = match snapshot.engine.decide(&flow) {
         Verdict::Deny(denied) => Some(denied),
         // A relay has no request that could still decide it: its rule speaks `https` now.
-        Verdict::NotYet(_) if flow.endpoint.is_some() => Some(Denied::plain(Reason::Protocol, Stage::Dial)),
+        Verdict::NotYet(_) if flow.endpoint.is_some() => {
+            Some(Denied::plain(Reason::Protocol, Stage::Dial))
+        }
         Verdict::NotYet(_) | Verdict::Allow(_) => None,
     };
     if let Some(denied) = denied {

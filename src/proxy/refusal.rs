@@ -46,16 +46,6 @@ struct Problem<'a> {
 }
 
 impl Refusal {
-    /// A refusal for something on the client's side.
-    pub(crate) const fn client(reason: Reason, reference: Option<String>) -> Self {
-        Self { reason, side: Side::Client, reference }
-    }
-
-    /// A refusal because of the upstream.
-    pub(crate) const fn upstream(reason: Reason, reference: Option<String>) -> Self {
-        Self { reason, side: Side::Upstream, reference }
-    }
-
     /// The HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         let status = match self.side {
@@ -148,7 +138,11 @@ mod tests {
 
     #[test]
     fn a_person_reads_why_and_where_to_ask() {
-        let refusal = Refusal::client(Reason::Method, Some("17-48213".to_owned()));
+        let refusal = Refusal {
+            reason: Reason::Method,
+            side: Side::Client,
+            reference: Some("17-48213".to_owned()),
+        };
         let response = refusal.response(Version::HTTP_11);
         let body: Value = serde_json::from_slice(response.body()).unwrap();
         let due = json!({
@@ -170,7 +164,7 @@ mod tests {
     #[test]
     fn every_reason_says_itself_and_nothing_else() {
         for reason in Reason::ALL {
-            let refusal = Refusal::client(*reason, None);
+            let refusal = Refusal { reason: *reason, side: Side::Client, reference: None };
             let body: Value = serde_json::from_slice(&refusal.body()).unwrap();
             let members: Vec<_> = body.as_object().unwrap().keys().cloned().collect();
             assert_eq!(members, ["reason", "status", "title", "title_en", "type"]);
@@ -181,7 +175,8 @@ mod tests {
 
     #[test]
     fn http2_has_no_connection_field() {
-        let refusal = Refusal::upstream(Reason::UpstreamFailed, None);
+        let refusal =
+            Refusal { reason: Reason::UpstreamFailed, side: Side::Upstream, reference: None };
         assert!(!refusal.response(Version::HTTP_2).headers().contains_key("connection"));
     }
 

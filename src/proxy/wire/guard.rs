@@ -55,13 +55,9 @@ impl<S> Guard<S> {
     }
 
     /// Whether nothing is owed to the client and no byte of it waits: hyper may be taken down.
+    #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.wire.is_between() && self.held.is_empty() && self.exchange.is_clients_turn()
-    }
-
-    /// The guarded stream.
-    pub(crate) const fn get_ref(&self) -> &S {
-        &self.stream
     }
 
     /// The stream itself; what was withheld is thrown away.
@@ -350,7 +346,7 @@ mod tests {
             let breach = guard.exchange().breach();
             let mut stream = guard.into_inner();
             if let Some(breach) = breach.filter(|breach| breach.place == Place::Head) {
-                let text = format!("HTTP/1.1 {} Refused\r\n\r\n", breach.violation.status());
+                let text = format!("HTTP/1.1 {} Refused\r\n\r\n", breach.violation.reason().header_status());
                 stream.write_all(text.as_bytes()).await.unwrap();
             }
             (log, breach.map(|breach| breach.violation))

@@ -21,6 +21,8 @@ mod violation;
 pub(crate) use exchange::{Answer, Ending, Exchange};
 pub(crate) use guard::Guard;
 pub(crate) use patience::{Late, Patience, Watch};
+#[cfg(test)]
+pub(crate) use violation::Violation;
 pub(crate) use violation::{Breach, Place};
 
 use chunk::{Chunked, Step};
