@@ -1,7 +1,6 @@
 //! The ledger as it lies on disk, read from outside: what an auditor would see. Nothing of the running service's
 //! memory is asked.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -125,7 +124,7 @@ impl Record {
     ///
     /// # Errors
     /// As [`Record::lines`].
-    pub fn dialled(&self) -> io::Result<BTreeSet<SocketAddr>> {
+    pub fn dialled(&self) -> io::Result<Vec<SocketAddr>> {
         let lines = self.lines()?;
         let dialled = lines.iter().filter(|line| line.kind == "dialled");
         Ok(dialled.filter_map(|line| line.fact("local")?.parse().ok()).collect())
