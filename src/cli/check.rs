@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::{Config, Format, NOT_RUN, colour, complain, show};
 use crate::flow::{Name, Timestamp};
-use crate::policy::{self, Expected, Law};
+use crate::policy::model::{RevocationLists, Trust};
+use crate::policy::{self, Expected, Law, Model};
 use crate::source;
-use crate::yaml::Faults;
+use crate::yaml::{Fault, Faults};
 
 /// What is checked.
 #[derive(Debug, Args)]
@@ -78,9 +79,29 @@ struct Summary {
 fn law(directory: &Path, now: Timestamp) -> Result<Outcome, Faults> {
     let files = source::load_law(directory)?;
     Ok(match policy::understand(&files, None) {
-        Ok(law) => Outcome { expected: Some(Expected::of(law.engine.model())), ..sound(&law, None, now) },
+        Ok(law) => desk(&law, now),
         Err(faults) => Outcome { faults, summary: None, expected: None },
     })
+}
+
+/// A sound law without a box: what it expects of one, and which files are not there yet.
+fn desk(law: &Law, now: Timestamp) -> Outcome {
+    let model = law.engine.model();
+    let mut outcome = sound(law, None, now);
+    outcome.faults.extend(missing_files(model));
+    Outcome { faults: outcome.faults.sorted(), expected: Some(Expected::of(model)), ..outcome }
+}
+
+fn missing_files(model: &Model) -> Faults {
+    let files = |trust: &Trust| match &trust.revocation {
+        RevocationLists::Lists(lists) => [std::slice::from_ref(&trust.roots), lists].concat(),
+        RevocationLists::NotKept(_) => vec![trust.roots.clone()],
+    };
+    let all = model.trust.values().flat_map(|trust| files(trust).into_iter().map(move |file| (trust, file)));
+    let missing = all.filter(|(_, file)| !file.exists());
+    Faults(missing.map(|(trust, file)| {
+        Fault::warning("file_missing", &trust.place, format!("`{}` is not there", file.display()))
+    }).collect())
 }
 
 /// A box and its law.
@@ -138,7 +159,7 @@ impl Outcome {
             return format!("not sound: {}, {warnings}", counted(self.faults.errors(), "error"));
         };
         let (rules, scenarios) = (counted(summary.rules, "rule"), counted(summary.scenarios, "scenario"));
-        let policy = summary.policy.iter().map(|digest| format!("; policy {digest}")).collect::<String>();
+        let policy = summary.policy.as_ref().map(|digest| format!("; policy {digest}")).unwrap_or_default();
         format!("sound: {warnings}; {rules}; {scenarios} held{policy}")
     }
 
@@ -168,4 +189,51 @@ fn listed(expected: &Expected) -> impl Iterator<Item = (&'static str, Vec<String
 
 fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Format, law};
+    use crate::flow::Timestamp;
+
+    fn checked(directory: &Path, format: Format) -> (bool, String) {
+        let now = Timestamp::parse("2026-11-22T12:00:00+09:00").unwrap();
+        let outcome = law(directory, now).unwrap();
+        (outcome.faults.is_sound(), outcome.render(format))
+    }
+
+    #[test]
+    fn a_law_at_the_desk_says_what_its_box_must_have() {
+        let (sound, text) = checked(Path::new("policies/tokyo"), Format::Text);
+        assert!(sound, "{text}");
+        let end = "the box must have lines ip-vpn\n\
+                   the box must have certificates center-facing\n\
+                   the box must have listeners union-lan\n";
+        let (_, last) = text.split_once(end).unwrap();
+        assert!(last.starts_with("sound: "), "{last}");
+        assert!(last.ends_with("2 rules; 18 scenarios held"), "{last}");
+        assert!(text.contains("`policies/tokyo/../certs/union-ca.crl` is not there"));
+        assert!(text.contains("warning[ends_soon]: document `iso27017` ends 2027-01-05 (44 days)"));
+    }
+
+    #[test]
+    fn a_faulty_law_is_not_sound_in_both_formats() {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("a.yaml"), "version: 1\nrule: {}\n").unwrap();
+        let (sound, text) = checked(directory.path(), Format::Text);
+        assert!(!sound);
+        assert!(text.ends_with("\n\nnot sound: 9 errors, 0 warnings"), "{text}");
+        let (_, json) = checked(directory.path(), Format::Json);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!((&json["format"], &json["sound"]), (&"sekisho.check/1".into(), &false.into()));
+        assert_eq!(json["faults"].as_array().unwrap().len(), 9);
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_could_not_be_checked() {
+        let faults = law(Path::new("policies/nowhere"), Timestamp::from_seconds(0)).err().unwrap();
+        assert_eq!(faults.0[0].code, "unreadable");
+    }
 }

@@ -23,6 +23,8 @@ macro_rules! commands {
     };
 }
 
+mod call;
+
 commands! {
     /// Check a law: faults, proofs, warnings, scenarios
     Check check
@@ -30,6 +32,12 @@ commands! {
     Lab lab
     /// Explain a reason code, in Japanese and English
     Reason reason
+    /// Run the daemon
+    Run run
+    /// Put the law on disk in force, and wait for the outcome
+    Reload reload
+    /// Show how the daemon stands
+    Status status
 }
 
 /// A checkpoint for the line between a public insurance union and the national intermediate server.

@@ -39,8 +39,7 @@ fn explain(code: &str) -> Result<String, String> {
 fn status(reason: Reason) -> String {
     let others = [(reason.header_status(), "head of a request too large"), (reason.upstream_status(), "upstream")];
     let differing = others.into_iter().filter(|(status, _)| *status != reason.status());
-    let more: String = differing.map(|(status, when)| format!(", {status} ({when})")).collect();
-    format!("HTTP {}{more}", reason.status())
+    differing.fold(format!("HTTP {}", reason.status()), |text, (status, when)| format!("{text}, {status} ({when})"))
 }
 
 fn unknown(code: &str) -> String {

@@ -11,7 +11,7 @@ use crate::service::Reloaded;
 use crate::service::control::Answer;
 
 /// Longer than any reload: reading a law and judging every connection again is a matter of seconds.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Puts the law on disk in force, or says what is wrong with it; the old one then stays.
 ///

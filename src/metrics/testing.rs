@@ -29,7 +29,7 @@ pub(crate) fn model(rules: &[&str]) -> Model {
         dial: Dial::Always,
         evidence: name("site-contract"),
         round_trip_max: None,
-        place: place.clone(),
+        place,
     };
     Model {
         timezone: Zone { offset: 32_400 },

@@ -7,7 +7,7 @@ use crate::flow::Timestamp;
 use crate::yaml::{Fault, Faults, Place};
 
 /// How long before its end something is warned of.
-const SOON: Duration = Duration::from_secs(60 * 86_400);
+const SOON: Duration = Duration::from_hours(60 * 24);
 
 /// Warns of everything that has ended at `now` or ends within 60 days.
 pub fn ending(model: &Model, now: Timestamp) -> Faults {

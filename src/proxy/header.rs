@@ -56,7 +56,7 @@ const NOT_BELIEVED: [&str; 13] = [
 
 /// The message can be read in two ways, or has what its version forbids: `malformed_request`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Malformed {
+pub(crate) enum Malformed {
     /// HTTP/2 with a field of HTTP/1's connections (RFC 9113 §8.2.2).
     ConnectionSpecific,
     /// `:authority` and `Host` differ, or there are several, or one that is no text (RFC 9113 §8.3.1).
@@ -75,7 +75,7 @@ impl Malformed {
 
 /// Takes away what belongs to the hop the message came by (RFC 9110 §7.6.1), in either direction. `Trailer` and
 /// `TE: trailers` stay: trailers are passed on.
-pub fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in nominated(headers) {
         headers.remove(name);
     }
@@ -125,7 +125,7 @@ fn remove_where(headers: &mut HeaderMap, is_so: impl Fn(&str) -> bool) {
 ///
 /// # Errors
 /// [`Malformed::ConnectionSpecific`].
-pub fn check_http2(headers: &HeaderMap) -> Result<(), Malformed> {
+pub(crate) fn check_http2(headers: &HeaderMap) -> Result<(), Malformed> {
     let forbidden = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE];
     let te = headers.get_all(TE).iter().all(|value| value == "trailers");
     if te && !forbidden.iter().any(|name| headers.contains_key(name)) {
@@ -139,7 +139,7 @@ pub fn check_http2(headers: &HeaderMap) -> Result<(), Malformed> {
 ///
 /// # Errors
 /// [`Malformed::Authority`] where there are two of them, none, or one that is no text.
-pub fn authority(request: &Parts) -> Result<&str, Malformed> {
+pub(crate) fn authority(request: &Parts) -> Result<&str, Malformed> {
     let mut hosts = request.headers.get_all(HOST).iter().map(HeaderValue::to_str);
     let target = request.uri.authority().map(Authority::as_str);
     match (target, hosts.next(), hosts.next()) {
@@ -152,7 +152,7 @@ pub fn authority(request: &Parts) -> Result<&str, Malformed> {
 
 /// The host of an authority in the compared form: without the listener's own `port`, lower-cased, without a trailing
 /// dot. `None` where it is an address, has another port, or is no name.
-pub fn host(authority: &str, port: u16) -> Option<Host> {
+pub(crate) fn host(authority: &str, port: u16) -> Option<Host> {
     let name = match authority.rsplit_once(':') {
         Some((name, digits)) if digits.parse() == Ok(port) => name,
         Some(_) => return None,
@@ -163,7 +163,7 @@ pub fn host(authority: &str, port: u16) -> Option<Host> {
 
 /// What is told to the upstream of the way a request came.
 #[derive(Debug, Clone, Copy)]
-pub struct Hop<'a> {
+pub(crate) struct Hop<'a> {
     /// The name of this box.
     pub appliance: &'a Name,
     /// The client.
@@ -179,7 +179,7 @@ pub struct Hop<'a> {
 ///
 /// # Errors
 /// Where path and query do not make a target; cannot be after [`Path::parse`] and hyper's own look at the query.
-pub fn forward(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(), InvalidUri> {
+pub(crate) fn forward(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(), InvalidUri> {
     let received = request.version;
     let headers = &mut request.headers;
     strip_hop_by_hop(headers);
@@ -216,7 +216,7 @@ pub fn aim(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(), Invali
 
 /// Takes out of trailers, in either direction, what only a head may have (RFC 9110 §6.5.1): framing, routing,
 /// credentials, and what a head is cleaned of.
-pub fn strip_trailers(trailers: &mut HeaderMap) {
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
     strip_hop_by_hop(trailers);
     let head_only = |name: &str| END_TO_END.contains(&name) || name == "te" || name == "expect";
     remove_where(trailers, |name| head_only(name) || is_not_believed(name));
@@ -227,7 +227,7 @@ fn is_not_believed(name: &str) -> bool {
 }
 
 /// Turns the upstream's answer into the one that is passed on.
-pub fn backward(headers: &mut HeaderMap, received: Version, appliance: &Name) {
+pub(crate) fn backward(headers: &mut HeaderMap, received: Version, appliance: &Name) {
     strip_hop_by_hop(headers);
     headers.remove(TE);
     append_via(headers, received, appliance);

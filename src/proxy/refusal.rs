@@ -13,7 +13,7 @@ use crate::verdict::Reason;
 
 /// Which side of this box the reason lies on; it decides between statuses that share a reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// The client's request, or this box.
     Client,
     /// The size of the client's head: 431 (RFC 6585 §5).
@@ -24,7 +24,7 @@ pub enum Side {
 
 /// A refusal of one request, as the client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
+pub(crate) struct Refusal {
     /// Why.
     pub reason: Reason,
     /// On which side.
@@ -47,17 +47,17 @@ struct Problem<'a> {
 
 impl Refusal {
     /// A refusal for something on the client's side.
-    pub const fn client(reason: Reason, reference: Option<String>) -> Self {
+    pub(crate) const fn client(reason: Reason, reference: Option<String>) -> Self {
         Self { reason, side: Side::Client, reference }
     }
 
     /// A refusal because of the upstream.
-    pub const fn upstream(reason: Reason, reference: Option<String>) -> Self {
+    pub(crate) const fn upstream(reason: Reason, reference: Option<String>) -> Self {
         Self { reason, side: Side::Upstream, reference }
     }
 
     /// The HTTP status.
-    pub fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         let status = match self.side {
             Side::Client => self.reason.status(),
             Side::Head => self.reason.header_status(),
@@ -67,7 +67,7 @@ impl Refusal {
     }
 
     /// The response; on HTTP/1 it ends the connection.
-    pub fn response(&self, version: Version) -> Response<Bytes> {
+    pub(crate) fn response(&self, version: Version) -> Response<Bytes> {
         let mut response = Response::new(self.body());
         *response.status_mut() = self.status();
         *response.headers_mut() = headers();
@@ -78,7 +78,7 @@ impl Refusal {
     }
 
     /// The response as HTTP/1.1 bytes, for a connection that hyper does not serve any more.
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let (head, body) = self.response(Version::HTTP_11).into_parts();
         let reason = head.status.canonical_reason().unwrap_or("Refused");
         let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", head.status.as_u16()).into_bytes();

@@ -23,7 +23,7 @@ thread_local! {
 
 /// A TCP stream that counts its raw bytes. `poll_shutdown` closes the writing half only.
 #[derive(Debug)]
-pub struct Socket {
+pub(crate) struct Socket {
     stream: TcpStream,
     /// Read from the kernel, not taken yet. Freed when it is empty.
     left: BytesMut,
@@ -33,22 +33,22 @@ pub struct Socket {
 
 impl Socket {
     /// Takes a connected stream.
-    pub fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream) -> Self {
         Self { stream, left: BytesMut::new(), received: 0, sent: 0 }
     }
 
     /// Bytes read from the network.
-    pub const fn received(&self) -> u64 {
+    pub(crate) const fn received(&self) -> u64 {
         self.received
     }
 
     /// Bytes given to the network.
-    pub const fn sent(&self) -> u64 {
+    pub(crate) const fn sent(&self) -> u64 {
         self.sent
     }
 
     /// The stream, for its addresses and options.
-    pub const fn get_ref(&self) -> &TcpStream {
+    pub(crate) const fn get_ref(&self) -> &TcpStream {
         &self.stream
     }
 
@@ -153,7 +153,7 @@ impl AsyncWrite for Socket {
 
 /// How a lingering close ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lingered {
+pub(crate) enum Lingered {
     /// The peer closed too: it has read our last bytes.
     Closed,
     /// The peer sent more than the bound.
@@ -167,7 +167,7 @@ pub enum Lingered {
 /// Closes our half and then reads and throws away what still comes, until the peer closes, at most `bytes` and for
 /// `time` in all. Closed at once with unread bytes, the kernel would send a reset, and the peer could lose our last
 /// bytes before it has read them (RFC 9112 §9.6).
-pub async fn linger<S>(stream: &mut S, bytes: u64, time: Duration) -> Lingered
+pub(crate) async fn linger<S>(stream: &mut S, bytes: u64, time: Duration) -> Lingered
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -305,7 +305,7 @@ mod tests {
     async fn lingering_is_bounded_in_bytes_and_in_time() {
         let (mut client, mut socket) = pair().await;
         client.write_all(&pattern(20_000)).await.unwrap();
-        let lingered = linger(&mut socket, 10_000, Duration::from_secs(60)).await;
+        let lingered = linger(&mut socket, 10_000, Duration::from_mins(1)).await;
         assert_eq!(lingered, Lingered::Bytes);
         let (_client, mut socket) = pair().await;
         let lingered = linger(&mut socket, 10_000, Duration::from_millis(20)).await;

@@ -24,7 +24,7 @@ const CONNECTIONS_MAX: usize = 64;
 /// From the first byte of a head to its last, and for the next head on a kept connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection is not kept for longer, also when its peer reads one byte a second.
-const LIFE_MAX: Duration = Duration::from_secs(120);
+const LIFE_MAX: Duration = Duration::from_mins(2);
 /// The longest head, in bytes.
 const HEAD_MAX: usize = 16 << 10;
 

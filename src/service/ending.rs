@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::flow::{Name, Timestamp};
 use crate::policy::Model;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 const PAPER: Duration = DAY.saturating_mul(60);
 const LIST: Duration = DAY.saturating_mul(3);
 

@@ -1,4 +1,4 @@
-//! What the service manager is told, by the protocol of sd_notify(3). Whom to tell is found by whoever owns the
+//! What the service manager is told, by the protocol of `sd_notify(3)`. Whom to tell is found by whoever owns the
 //! process; a service in a lab tells nobody.
 
 use std::ffi::OsStr;
@@ -86,7 +86,8 @@ impl Supervisor {
 
     fn tell(&self, states: &[NotifyState<'_>]) {
         let Some(socket) = &self.socket else { return };
-        let text: String = states.iter().map(|state| format!("{state}\n")).collect();
+        let lines = states.iter().map(ToString::to_string);
+        let text = lines.collect::<Vec<_>>().join("\n") + "\n";
         if let Err(error) = socket.send(text.as_bytes()) {
             tracing::warn!(%error, "the service manager cannot be told");
         }

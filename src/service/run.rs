@@ -216,7 +216,7 @@ async fn ping(running: Rc<Running>, pulses: Pulses, patience: Duration) {
         match pulses.missing(patience / 2) {
             None => running.supervisor.alive(),
             Some(part) => {
-                tracing::error!(part, "stands still; the watchdog is not told that all is well")
+                tracing::error!(part, "stands still; the watchdog is not told that all is well");
             }
         }
     }
@@ -291,8 +291,9 @@ async fn close(running: &Running, cause: &'static str) {
     let body = Body::Stop { cause: Masked::own(cause) };
     let stop = Entry { at: clock::now(), policy, connection: None, body };
     let closed = timeout(LAST_WORD, running.ledger().clone().close(stop)).await;
-    match closed {
-        Ok(Ok(receipt)) => tracing::info!(entry = %receipt.reference(), cause, "stopped"),
-        Ok(Err(_)) | Err(_) => tracing::error!(cause, "the ledger could not be closed in order"),
+    if let Ok(Ok(receipt)) = closed {
+        tracing::info!(entry = %receipt.reference(), cause, "stopped");
+    } else {
+        tracing::error!(cause, "the ledger could not be closed in order");
     }
 }

@@ -199,7 +199,7 @@ impl Running {
     }
 
     pub(super) fn exposition(&self) -> String {
-        self.metrics.ledger(sample(self.ledger.stats()));
+        self.metrics.ledger(sample(&self.ledger.stats()));
         self.metrics.encode()
     }
 
@@ -271,8 +271,8 @@ fn roles(loaded: &Loaded, certificate: &Name) -> Vec<Role> {
     }
 }
 
-fn sample(stats: ledger::Stats) -> LedgerSample {
-    let ledger::Durations { buckets, count, sum } = stats.syncs;
+fn sample(stats: &ledger::Stats) -> LedgerSample {
+    let ledger::Durations { buckets, count, sum } = stats.syncs.clone();
     let bounds = ledger::Durations::BOUNDS.iter().map(|micros| Duration::from_micros(*micros));
     let buckets = bounds.map(|bound| bound.as_secs_f64()).zip(buckets).collect();
     LedgerSample {

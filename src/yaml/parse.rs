@@ -21,10 +21,10 @@ const DEPTH_MAX: usize = 32;
 
 /// Reads one file as YAML. `None` where it cannot be read to its end; why is among `faults`.
 pub(crate) fn parse(file: &SourceFile, faults: &mut Faults) -> Option<Node> {
-    let text = text(file).map_err(|fault| faults.push(*fault)).ok()?;
+    let text = text(file).map_err(|fault| faults.push(fault)).ok()?;
     let lines = Lines::of(&file.name, text);
     if let Err(fault) = check_characters(&lines, text) {
-        faults.push(*fault);
+        faults.push(fault);
         return None;
     }
     let mut options = Options::default();
@@ -33,24 +33,24 @@ pub(crate) fn parse(file: &SourceFile, faults: &mut Faults) -> Option<Node> {
     options.block_nesting_limit = DEPTH_MAX + 1;
     let parser = Parser::new_from_str_with_options(text, options);
     let mut builder = Builder { parser, lines: &lines, faults, anchors: BTreeMap::new(), nodes: 0 };
-    builder.stream().map_err(|fault| builder.faults.push(*fault)).ok()
+    builder.stream().map_err(|fault| builder.faults.push(fault)).ok()
 }
 
 /// What ends the reading of a file.
-type Fatal = Box<Fault>;
+type Fatal = Fault;
 
 fn text(file: &SourceFile) -> Result<&str, Fatal> {
     let whole = Place::file(&file.name);
     if file.bytes.len() > SourceFile::BYTES_MAX {
         let message = format!("the file has more than {} bytes", SourceFile::BYTES_MAX);
-        return Err(Box::new(Fault::error("too_large", &whole, message)));
+        return Err(Fault::error("too_large", &whole, message));
     }
     let bytes = file.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&file.bytes);
     std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let lines = Lines::of(&file.name, &String::from_utf8_lossy(before));
         let fault = Fault::error("encoding", &lines.end(), "the file is not UTF-8 from here on");
-        Box::new(fault.remedy("save it as UTF-8"))
+        fault.remedy("save it as UTF-8")
     })
 }
 
@@ -59,17 +59,17 @@ fn check_characters(lines: &Lines, text: &str) -> Result<(), Fatal> {
     let (line, length) = lines.longest();
     if length > LINE_MAX {
         let message = format!("the line has {length} characters, at most {LINE_MAX} are read");
-        return Err(Box::new(Fault::error("too_large", &lines.number(line), message)));
+        return Err(Fault::error("too_large", &lines.number(line), message));
     }
     let Some(at) = text.find(is_forbidden) else { return Ok(()) };
     let (before, rest) = text.split_at_checked(at).unwrap_or((text, ""));
     let code = rest.chars().next().map_or(0, u32::from);
     let place = lines.place_after(before);
-    Err(Box::new(Fault::error(
+    Err(Fault::error(
         "syntax",
         &place,
         format!("the character U+{code:04X} has no place in a file"),
-    )))
+    ))
 }
 
 fn is_forbidden(c: char) -> bool {
@@ -86,6 +86,10 @@ struct Builder<'a, 'f> {
     nodes: usize,
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the crate keeps its events open; what is not due is a fault"
+)]
 impl<'a> Builder<'a, '_> {
     fn stream(&mut self) -> Result<Node, Fatal> {
         let mut root = None;
@@ -104,9 +108,7 @@ impl<'a> Builder<'a, '_> {
                 }
             }
         }
-        root.ok_or_else(|| {
-            Box::new(Fault::error("syntax", &self.lines.number(1), "the file is empty"))
-        })
+        root.ok_or_else(|| Fault::error("syntax", &self.lines.number(1), "the file is empty"))
     }
 
     fn document(&mut self) -> Result<Node, Fatal> {
@@ -203,12 +205,11 @@ impl<'a> Builder<'a, '_> {
                 return Ok(self.collection(start, span, Kind::Mapping(entries.into())));
             }
             let entry = self.entry(event, span, depth)?;
-            match known.get(&entry.key) {
-                Some(first) => self.faults.push(duplicate(&entry.key, &entry.place, first)),
-                None => {
-                    known.insert(Arc::clone(&entry.key), entry.place.clone());
-                    entries.push(entry);
-                }
+            if let Some(first) = known.get(&entry.key) {
+                self.faults.push(duplicate(&entry.key, &entry.place, first));
+            } else {
+                known.insert(Arc::clone(&entry.key), entry.place.clone());
+                entries.push(entry);
             }
         }
     }
@@ -236,9 +237,7 @@ impl<'a> Builder<'a, '_> {
         match self.parser.next_event() {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => Err(self.scan_error(&error)),
-            None => {
-                Err(Box::new(Fault::error("syntax", &self.lines.end(), "the file ends too early")))
-            }
+            None => Err(Fault::error("syntax", &self.lines.end(), "the file ends too early")),
         }
     }
 
@@ -248,7 +247,7 @@ impl<'a> Builder<'a, '_> {
         let tab = place.text.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
         let fault =
             Fault::error("syntax", &place, format!("this is not YAML: {}", quoted(&error.info())));
-        Box::new(fault.remedy_if(tab.then_some("indent with spaces; YAML knows no tabs there")))
+        fault.remedy_if(tab.then_some("indent with spaces; YAML knows no tabs there"))
     }
 
     fn complain(&mut self, code: &'static str, place: &Place, message: &str) {
@@ -256,7 +255,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn fatal(&self, code: &'static str, span: Span, message: &str) -> Fatal {
-        Box::new(Fault::error(code, &self.place(span), message))
+        Fault::error(code, &self.place(span), message)
     }
 
     fn place(&self, span: Span) -> Place {
@@ -409,7 +408,9 @@ mod tests {
             ("one long line", vec![b'['; 100_000], "too_large"),
             (
                 "many keys",
-                (0..200_000).map(|n| format!("k{n}: 1\n")).collect::<String>().into_bytes(),
+                (0..200_000)
+                    .fold(String::new(), |text, n| text + &format!("k{n}: 1\n"))
+                    .into_bytes(),
                 "too_large",
             ),
             ("many duplicates", "a: 1\n".repeat(60_000).into_bytes(), "duplicate_key"),

@@ -124,7 +124,7 @@ impl<T: Read> Read for Named<T> {
 }
 
 fn name(entry: &Entry, faults: &mut Faults) -> Option<At<Name>> {
-    let kind = Kind::Scalar(entry.key.clone(), entry.style);
+    let kind = Kind::Scalar(Arc::clone(&entry.key), entry.style);
     let node = Node { place: entry.place.clone(), label: None, kind, size: 1 };
     At::read(&node, faults)
 }

@@ -80,7 +80,7 @@ fn check_http(text: &RuleText, faults: &mut Faults) {
             faults.push(fault.remedy("write `http: { methods: [GET], paths: [\"/…\"] }`"));
         }
         Protocol::Tls if !text.lacks("http") => {
-            let place = text.http.as_ref().map_or(text.place(), |http| http.place());
+            let place = text.http.as_ref().map_or_else(|| text.place(), |http| http.place());
             let fault = Fault::error(
                 "unknown_key",
                 place,
@@ -124,10 +124,10 @@ pub(super) fn check_protocols(rules: &BTreeMap<Name, Rule>, faults: &mut Faults)
 }
 
 fn conflict(from: &Name, to: &Name, meeting: &Meeting<'_>) -> Option<Fault> {
-    let meets = |a: &Option<&Name>, b: &Option<&Name>| a.is_none() || b.is_none() || a == b;
+    let meets = |a: Option<&Name>, b: Option<&Name>| a.is_none() || b.is_none() || a == b;
     let pairs =
         meeting.https.iter().flat_map(|https| meeting.tls.iter().map(move |tls| (https, tls)));
-    let ((_, https), (_, tls)) = pairs.into_iter().find(|((a, _), (b, _))| meets(a, b))?;
+    let ((_, https), (_, tls)) = pairs.into_iter().find(|((a, _), (b, _))| meets(**a, **b))?;
     let message = format!("from `{from}` to `{to}` one rule speaks `https` and another `tls`");
     let fault = Fault::error("protocol_conflict", tls, message)
         .label("speaks `tls`")

@@ -24,7 +24,7 @@ const FIRST_READ: usize = 2 * 1024;
 /// It gives hyper the end of the stream when something was wrong with a head, so that hyper ends in order;
 /// [`Exchange::breach`] then says what, and the connection's task writes the refusal to [`Guard::into_inner`].
 #[derive(Debug)]
-pub struct Guard<S> {
+pub(crate) struct Guard<S> {
     stream: S,
     wire: Wire,
     exchange: Rc<Exchange>,
@@ -38,7 +38,7 @@ pub struct Guard<S> {
 
 impl<S> Guard<S> {
     /// Guards `stream`; no head may be larger than `header_size` bytes.
-    pub fn new(stream: S, header_size: usize) -> Self {
+    pub(crate) fn new(stream: S, header_size: usize) -> Self {
         Self {
             stream,
             wire: Wire::new(header_size),
@@ -50,22 +50,22 @@ impl<S> Guard<S> {
     }
 
     /// What the service and the connection's task share with it.
-    pub const fn exchange(&self) -> &Rc<Exchange> {
+    pub(crate) const fn exchange(&self) -> &Rc<Exchange> {
         &self.exchange
     }
 
     /// Whether nothing is owed to the client and no byte of it waits: hyper may be taken down.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.wire.is_between() && self.held.is_empty() && self.exchange.is_clients_turn()
     }
 
     /// The guarded stream.
-    pub const fn get_ref(&self) -> &S {
+    pub(crate) const fn get_ref(&self) -> &S {
         &self.stream
     }
 
     /// The stream itself; what was withheld is thrown away.
-    pub fn into_inner(self) -> S {
+    pub(crate) fn into_inner(self) -> S {
         self.stream
     }
 
@@ -155,7 +155,7 @@ impl<S: AsyncRead + Unpin> Guard<S> {
     ///
     /// # Errors
     /// Those of the stream.
-    pub async fn arrived(&mut self) -> io::Result<bool> {
+    pub(crate) async fn arrived(&mut self) -> io::Result<bool> {
         poll_fn(|context| self.poll_arrived(context)).await
     }
 
@@ -270,16 +270,18 @@ mod tests {
     use std::time::Duration;
 
     use bytes::Bytes;
-    use http::{Request, Response};
+    use http::{Method, Request, Response, Uri};
     use http_body_util::BodyExt;
     use hyper::body::{Frame, Incoming, SizeHint};
     use hyper::server::conn::http1;
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
+    use proptest::prelude::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
     use super::Guard;
-    use crate::proxy::wire::tests::{HEAD_MAX, chunked};
+    use crate::proxy::wire::tests::framing::{believed, stream};
+    use crate::proxy::wire::tests::{HEAD_MAX, chunked, run};
     use crate::proxy::wire::{Answer, Ending, Late, Patience, Place, Violation, Watch};
 
     /// A body that holds the answer until hyper has taken it.
@@ -318,6 +320,7 @@ mod tests {
         let service = service_fn(|request: Request<Incoming>| {
             let (answer, log) = (exchange.answer(), Rc::clone(&log));
             let path = request.uri().path().to_owned();
+            let connect = request.method() == Method::CONNECT;
             log.borrow_mut().push(path.clone());
             Box::pin(async move {
                 if path == "/slow" {
@@ -327,7 +330,7 @@ mod tests {
                 if failed {
                     log.borrow_mut().push("!".into());
                 }
-                let status = if failed { 400 } else { 200 };
+                let status = if failed || connect { 400 } else { 200 };
                 let data = if path == "/large" { "x".repeat(1 << 20) } else { path };
                 let reply = Reply { data: Some(Bytes::from(data)), _answer: answer };
                 Ok::<_, Infallible>(Response::builder().status(status).body(reply).unwrap())
@@ -368,22 +371,26 @@ mod tests {
         format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")
     }
 
+    /// A good request to `path` between another good one and a bad one.
+    async fn refuse_after(path: &str, space: usize) {
+        let never = "GET / HTTP/1.0\r\n\r\nGET /never HTTP/1.1\r\nHost: a\r\n\r\n";
+        let requests = format!("{}{}{never}", get("/"), get(path));
+        let (text, log, breach) = converse(requests.as_bytes(), space.max(requests.len())).await;
+        assert_eq!(log, ["/", path]);
+        assert_eq!(breach, Some(Violation::Version));
+        assert!(text.ends_with("HTTP/1.1 400 Refused\r\n\r\n"), "{path}");
+        assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 2);
+        let (_, answer) = text.rsplit_once("HTTP/1.1 200").unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        let length = if path == "/large" { 1 << 20 } else { path.len() };
+        assert_eq!(body.find("HTTP/1.1 400"), Some(length));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_refusal_comes_after_the_earlier_answers_and_cuts_none() {
         for path in ["/", "/slow", "/large"] {
             for space in [64, 4096, 1 << 22] {
-                let requests =
-                    format!("{}{}GET / HTTP/1.0\r\n\r\n{}", get("/"), get(path), get("/never"));
-                let (text, log, breach) =
-                    converse(requests.as_bytes(), space.max(requests.len())).await;
-                assert_eq!(log, ["/", path]);
-                assert_eq!(breach, Some(Violation::Version));
-                assert!(text.ends_with("HTTP/1.1 400 Refused\r\n\r\n"), "{path}");
-                assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 2);
-                let length = if path == "/large" { 1 << 20 } else { path.len() };
-                let (_, body) =
-                    text.rsplit_once("HTTP/1.1 200").unwrap().1.split_once("\r\n\r\n").unwrap();
-                assert_eq!(body.find("HTTP/1.1 400"), Some(length));
+                refuse_after(path, space).await;
             }
         }
     }
@@ -493,9 +500,9 @@ mod tests {
     }
 
     const PATIENCE: Patience = Patience {
-        idle: Duration::from_secs(300),
+        idle: Duration::from_mins(5),
         head: Duration::from_secs(10),
-        write: Duration::from_secs(60),
+        write: Duration::from_mins(1),
     };
 
     /// Serves a client that does `deeds`: what it was late for, and after how many seconds.
@@ -529,10 +536,10 @@ mod tests {
         assert_eq!(after_one.await, (Late::Idle, 501));
         let dribbling = late(4096, async |mut client| {
             tokio::time::sleep(Duration::from_secs(20)).await;
-            for byte in get("/").bytes().take(20) {
-                if client.write_all(&[byte]).await.is_err() {
-                    break;
-                }
+            let mut head = get("/").into_bytes().into_iter().take(20);
+            while let Some(byte) = head.next()
+                && client.write_all(&[byte]).await.is_ok()
+            {
                 tokio::time::sleep(Duration::from_secs(9)).await;
             }
             client
@@ -543,5 +550,45 @@ mod tests {
             client
         });
         assert_eq!(not_reading.await, (Late::Write, 60));
+    }
+
+    /// The paths that reach the service behind a guard whose stream holds `space` bytes at a time.
+    async fn reached(stream: &[u8], space: usize) -> Vec<String> {
+        let (client, guard) = guarded(space);
+        let (mut reader, mut writer) = tokio::io::split(client);
+        let write = async {
+            // Fails where the guard has found a breach and the stream is gone.
+            if writer.write_all(stream).await.is_ok() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                writer.shutdown().await.ok();
+            }
+        };
+        let server = async { serve(guard).await.1 };
+        let mut answers = Vec::new();
+        let (log, (), read) = tokio::join!(server, write, reader.read_to_end(&mut answers));
+        assert!(read.is_ok());
+        log
+    }
+
+    proptest! {
+        #[test]
+        fn what_reaches_the_service_is_what_the_wire_believes(
+            stream in stream(),
+            space in prop::sample::select(vec![1_usize, 7, 64, 1 << 16]),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .start_paused(true)
+                .build()
+                .unwrap();
+            let log = runtime.block_on(reached(&stream, space));
+            let path = |target: &str| target.parse::<Uri>().unwrap().path().to_owned();
+            let whole: Vec<_> =
+                believed(&run(&stream, &[]).released).iter().map(|seen| path(&seen.target)).collect();
+            prop_assert_eq!(log.get(..whole.len()), Some(&whole[..]));
+            // At most one more: it began, and its body failed.
+            let more = &log[whole.len()..];
+            prop_assert!(more.is_empty() || more.len() == 2 && more[1] == "!", "{:?}", more);
+        }
     }
 }

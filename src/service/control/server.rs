@@ -136,14 +136,14 @@ fn admit<C: Callee>(guests: &mut Guests, stream: UnixStream, callee: Rc<C>) {
 }
 
 async fn converse<C: Callee>(mut stream: UnixStream, callee: &C) {
-    let caller = caller(&stream);
+    let from = caller(&stream);
     let request = timeout(PATIENCE, read(&mut stream)).await;
     let (call, answer) = match request {
         Ok(Ok(request)) => perform(request, callee).await,
         Ok(Err(message)) => ("unknown", Answer::error(message)),
         Err(_) => ("unknown", Answer::error("the request did not come in time")),
     };
-    callee.record(caller, call, answer.outcome).await;
+    callee.record(from, call, answer.outcome).await;
     // A caller that does not wait for its answer has lost nothing but the answer.
     let _gone = timeout(PATIENCE, write(&mut stream, &answer)).await;
 }
@@ -158,12 +158,12 @@ fn caller(stream: &UnixStream) -> Caller {
 async fn read(stream: &mut UnixStream) -> Result<Request, &'static str> {
     let mut line = Vec::new();
     let mut reader = BufReader::new(stream.take(REQUEST_MAX));
-    reader.read_until(b'\n', &mut line).await.map_err(|_| "the request broke off")?;
+    reader.read_until(b'\n', &mut line).await.map_err(|_broken| "the request broke off")?;
     if line.last() != Some(&b'\n') {
         return Err("the request is not one line of at most 4096 bytes");
     }
     serde_json::from_slice(&line)
-        .map_err(|_| "the request is not of the form `{\"call\":\"status\"}`")
+        .map_err(|_odd| "the request is not of the form `{\"call\":\"status\"}`")
 }
 
 async fn perform<C: Callee>(request: Request, callee: &C) -> (&'static str, Answer) {

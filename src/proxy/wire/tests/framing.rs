@@ -20,15 +20,15 @@ use crate::proxy::wire::{State, Violation, Wire};
 
 /// One request as the wire believes it is framed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Seen {
+pub(crate) struct Seen {
     method: String,
-    target: String,
+    pub(crate) target: String,
     body: Vec<u8>,
     trailers: Vec<(String, Vec<u8>)>,
 }
 
 /// What the wire believes of `stream`, which it lets pass: shown one byte at a time, its state says what each is.
-fn believed(stream: &[u8]) -> Vec<Seen> {
+pub(crate) fn believed(stream: &[u8]) -> Vec<Seen> {
     let mut wire = Wire::new(HEAD_MAX);
     let (mut requests, mut request) = (Vec::new(), Seen::default());
     let mut from = 0;
@@ -175,14 +175,14 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
     ];
     (method, target, fields, body).prop_map(|(method, target, fields, body)| {
         let mut text = format!("{method} {target} HTTP/1.1\r\nHost: a.example:1\r\n").into_bytes();
-        fields.iter().for_each(|field| text.extend(format!("{field}\r\n").bytes()));
+        text.extend(fields.iter().flat_map(|field| [field, "\r\n"]).flat_map(str::bytes));
         text.extend(if body.is_empty() { b"\r\n".to_vec() } else { body });
         text
     })
 }
 
 /// Requests one behind the other, with a few bytes of them changed to what smugglers like.
-fn stream() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn stream() -> impl Strategy<Value = Vec<u8>> {
     let nasty = prop::sample::select(vec![
         "\r",
         "\n",

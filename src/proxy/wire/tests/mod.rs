@@ -1,7 +1,7 @@
 //! The wire shown to a corpus of smuggling, to every split of a stream, and to hyper itself.
 
 mod corpus;
-mod framing;
+pub(super) mod framing;
 
 use super::{Place, Violation, Wire};
 
@@ -9,13 +9,13 @@ pub(super) const HEAD_MAX: usize = 4096;
 
 /// What a stream of bytes comes to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-struct Outcome {
-    released: Vec<u8>,
-    breach: Option<(Violation, Place)>,
+pub(super) struct Outcome {
+    pub(super) released: Vec<u8>,
+    pub(super) breach: Option<(Violation, Place)>,
 }
 
 /// Shows `stream` to a wire in pieces that end at `cuts`.
-fn run(stream: &[u8], cuts: &[usize]) -> Outcome {
+pub(super) fn run(stream: &[u8], cuts: &[usize]) -> Outcome {
     let mut wire = Wire::new(HEAD_MAX);
     let mut outcome = Outcome::default();
     let mut shown = 0;
