@@ -84,7 +84,7 @@ impl Scene {
         let refused = self.refused_law(mark).await?;
         self.restore(SYSTEMS, &before).await?;
         let code = Reason::OutsideCountry.code();
-        let is_named = refused.first.iter().any(|fault| fault.contains(&format!(": {code}: ")));
+        let is_named = refused.first.iter().any(|fault| fault.split(": ").any(|part| part == code));
         let happened = if is_named { code.to_owned() } else { refused.sentence() };
         Ok(Found { happened, seq: refused.seq, fits: refused.fits && is_named })
     }
@@ -193,7 +193,7 @@ impl RefusedLaw {
     }
 
     fn sentence(&self) -> String {
-        format!("{} faults", self.faults)
+        format!("{} {}", self.faults, if self.faults == 1 { "fault" } else { "faults" })
     }
 }
 

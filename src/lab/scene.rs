@@ -1,6 +1,6 @@
 //! Everything in its place: network, directory, papers, servers, clients, the gate. Set up once, taken down in order.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
 use super::Error;
@@ -125,11 +125,9 @@ impl Scene {
 /// Two, so that what is shared between workers is shared.
 const WORKERS: usize = 2;
 
-/// The well-known address where nobody has it, else one of our own network.
+/// The well-known address where this is the first lab and nobody else has it, else one of our own network.
 fn admin(ground: &Ground) -> SocketAddr {
     let wanted = SocketAddr::from(ADMIN);
-    match std::net::TcpListener::bind(wanted) {
-        Ok(_free) => wanted,
-        Err(_taken) => ground.socket(0, 2),
-    }
+    let is_free = ground.is_first() && TcpListener::bind(wanted).is_ok();
+    if is_free { wanted } else { ground.socket(0, 2) }
 }

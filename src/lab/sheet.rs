@@ -51,9 +51,16 @@ impl<'a> Sheet<'a> {
         Ok(self.fitting == self.rows)
     }
 
-    fn cells(&mut self, number: &str, cells: [&str; 3], ledger: &str, note: &str) -> io::Result<()> {
+    fn cells(
+        &mut self,
+        number: &str,
+        cells: [&str; 3],
+        ledger: &str,
+        note: &str,
+    ) -> io::Result<()> {
         let [tried, due, happened] = cells;
-        let line = format!("{number:>2}  {tried:<29}  {due:<8}  {happened:<22}  {ledger:>6}   {note}");
+        let line =
+            format!("{number:>2}  {tried:<29}  {due:<8}  {happened:<22}  {ledger:>6}   {note}");
         self.line(line.trim_end())
     }
 }

@@ -44,10 +44,10 @@ impl Witness {
         let lines = record.lines()?;
         let dialled = record.dialled()?;
         // A dial that nobody answered was announced like any other, and no server can have counted it.
-        let unanswered = lines
-            .iter()
-            .filter(|line| line.is("failed", Some("upstream_unreachable")))
-            .filter(|line| line.entry.get("stage").and_then(|stage| stage.as_str()) == Some("dial"));
+        let unanswered =
+            lines.iter().filter(|line| line.is("failed", Some("upstream_unreachable"))).filter(
+                |line| line.entry.get("stage").and_then(|stage| stage.as_str()) == Some("dial"),
+            );
         let recorded = lines.iter().filter(|line| line.kind == "request").count();
         Ok(Self {
             counted: seen.peers.len(),
