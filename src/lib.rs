@@ -3,6 +3,7 @@
 pub mod appliance;
 pub mod cli;
 pub mod flow;
+pub mod lab;
 pub mod ledger;
 pub mod metrics;
 pub mod policy;

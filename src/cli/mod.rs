@@ -28,6 +28,8 @@ mod call;
 commands! {
     /// Check a law: faults, proofs, warnings, scenarios
     Check check
+    /// Run the whole system on this machine, without root, and try it
+    Lab lab
     /// Explain a reason code, in Japanese and English
     Reason reason
     /// Run the daemon

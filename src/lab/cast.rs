@@ -49,7 +49,8 @@ impl Papers {
         papers.pki.center.write_list(folder, &[], now, now.plus(LIST))?;
         let faces = ["dns:chukan.center.example", "dns:chukei.center.example"];
         issue(&papers.pki.union, &faces)?.write(folder, "union-facing")?;
-        issue(&papers.pki.center, &["dns:sekisho.union.example"])?.write(folder, "center-facing")?;
+        issue(&papers.pki.center, &["dns:sekisho.union.example"])?
+            .write(folder, "center-facing")?;
         Ok(papers)
     }
 

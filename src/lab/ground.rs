@@ -36,6 +36,11 @@ impl Ground {
         Err(last)
     }
 
+    /// Whether it is the one that the law is written for: what only one lab of a machine can have is its.
+    pub const fn is_first(&self) -> bool {
+        self.octet == WRITTEN.0 && self.port == WRITTEN.1
+    }
+
     /// The address with these last two octets.
     pub const fn address(&self, third: u8, fourth: u8) -> Ipv4Addr {
         Ipv4Addr::new(127, self.octet, third, fourth)
@@ -63,7 +68,8 @@ mod tests {
         let (one, two) = (Ground::claim().unwrap(), Ground::claim().unwrap());
         assert_ne!(one.socket(0, 1), two.socket(0, 1));
         let text = r#"{ address: "127.20.101.10:8443", from: 127.20.13.5 }"#;
-        let expected = format!(r#"{{ address: "{}", from: {} }}"#, one.socket(101, 10), one.address(13, 5));
+        let expected =
+            format!(r#"{{ address: "{}", from: {} }}"#, one.socket(101, 10), one.address(13, 5));
         assert_eq!(one.rewrite(text), expected);
     }
 }

@@ -1,7 +1,6 @@
 //! The ledger as it lies on disk, read from outside: what an auditor would see. Nothing of the running service's
 //! memory is asked.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -125,7 +124,7 @@ impl Record {
     ///
     /// # Errors
     /// As [`Record::lines`].
-    pub fn dialled(&self) -> io::Result<BTreeSet<SocketAddr>> {
+    pub fn dialled(&self) -> io::Result<Vec<SocketAddr>> {
         let lines = self.lines()?;
         let dialled = lines.iter().filter(|line| line.kind == "dialled");
         Ok(dialled.filter_map(|line| line.fact("local")?.parse().ok()).collect())
@@ -155,8 +154,18 @@ mod tests {
     fn holes_in_the_numbering_are_counted_and_a_torn_line_is_not_read() {
         let folder = Folder::temporary().unwrap();
         let record = Record::new(folder.path());
-        folder.write("000000000001.jsonl", &format!("{}\n{}\n", entry(1, "start"), entry(2, "dialled"))).unwrap();
-        folder.write("000000000003.jsonl", &format!("{}\n{}", entry(3, "closed"), &entry(4, "closed")[..20])).unwrap();
+        folder
+            .write(
+                "000000000001.jsonl",
+                &format!("{}\n{}\n", entry(1, "start"), entry(2, "dialled")),
+            )
+            .unwrap();
+        folder
+            .write(
+                "000000000003.jsonl",
+                &format!("{}\n{}", entry(3, "closed"), &entry(4, "closed")[..20]),
+            )
+            .unwrap();
         assert_eq!((record.head().unwrap(), record.gaps().unwrap()), (3, 0));
         assert_eq!(record.dialled().unwrap().len(), 1);
         folder.write("000000000003.jsonl", &format!("{}\n", entry(4, "closed"))).unwrap();
