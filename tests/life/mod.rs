@@ -4,7 +4,7 @@ use sekisho::lab::Gate;
 use sekisho::service;
 use sekisho::standin::Speak;
 
-use crate::fixture::{Checkpoint, RULES, get, get_ask};
+use crate::fixture::{Checkpoint, RULES, SCENARIOS, get, get_ask};
 
 #[test]
 fn a_restart_continues_the_numbering_and_counts_the_boot() {
@@ -74,7 +74,7 @@ fn an_expired_approval_or_a_dead_endpoint_keeps_no_box_from_starting() {
     let mut site = Checkpoint::new();
     site.stop();
     site.stop_tokyo();
-    site.folder.write("policies/30-scenarios.yaml", "version: 1\n").unwrap();
+    site.folder.write(SCENARIOS, "version: 1\n").unwrap();
     site.folder
         .edit(
             "policies/00-council.yaml",

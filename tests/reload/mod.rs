@@ -8,7 +8,7 @@ use sekisho::service::ReloadResult;
 use sekisho::standin::{Pattern, Speak};
 
 use crate::fixture::{
-    COUNCIL, Checkpoint, RULES, SYSTEMS, assert_refused, get_ask, hours, post, value,
+    COUNCIL, Checkpoint, RULES, SCENARIOS, SYSTEMS, assert_refused, get_ask, hours, post, value,
 };
 
 const SUCCESSFUL: &str = "sekisho_policy_last_reload_successful";
@@ -176,7 +176,7 @@ fn an_expired_list_refuses_and_a_new_one_permits_again() {
 fn what_has_ended_or_not_begun_refuses_with_its_own_reason() {
     // The law's own tests would have to change with its dates.
     let site = Checkpoint::with(|folder| {
-        folder.write("policies/30-scenarios.yaml", "version: 1\n").unwrap();
+        folder.write(SCENARIOS, "version: 1\n").unwrap();
     });
     site.run(async {
         for (from, to, reason) in [
@@ -216,6 +216,8 @@ fn many_reloads_under_load_fail_no_permitted_request_and_no_counter_goes_back() 
                     let answer = connection.ask(post("/exchange/upload", "hello")).await.unwrap();
                     assert_eq!(answer.status, 200, "{}", answer.text);
                     asked += 1;
+                    // Others live on this machine too.
+                    tokio::time::sleep(Duration::from_millis(2)).await;
                     if asked.is_multiple_of(50) {
                         connection = site.open(speak).await;
                     }
@@ -225,6 +227,7 @@ fn many_reloads_under_load_fail_no_permitted_request_and_no_counter_goes_back() 
         };
         let reloads = async {
             let mut last = site.metrics();
+            let began = Instant::now();
             for number in 0..RELOADS {
                 if number.is_multiple_of(20) {
                     let text = systems.replace("既存システム", &format!("既存システム・{number}"));
@@ -235,6 +238,7 @@ fn many_reloads_under_load_fail_no_permitted_request_and_no_counter_goes_back() 
                     last = monotone(&last, site.metrics());
                 }
             }
+            eprintln!("reloads took {:?}", began.elapsed());
             done.set(true);
         };
         let (one, two, ()) = tokio::join!(load(Speak::Http11), load(Speak::H2), reloads);

@@ -9,14 +9,16 @@ use rustls::client::{
 use rustls::{ClientConfig, HandshakeKind, NamedGroup, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use sekisho::lab::{CHUKAN, CHUKEI, Folder};
+use sekisho::lab::{CHUKAN, CHUKEI, Folder, Line};
 use sekisho::standin::{Speak, Talk};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
-use crate::fixture::{Checkpoint, SYSTEMS, assert_refused, get_ask};
+use crate::fixture::{Checkpoint, SCENARIOS, SYSTEMS, assert_refused, get_ask};
 
 fn osaka_always(folder: &Folder) {
+    // One of the law's own tests says that Osaka is not dialled.
+    folder.write(SCENARIOS, "version: 1\n").unwrap();
     folder.edit(SYSTEMS, "dial: declared", "dial: always").unwrap();
 }
 
@@ -29,8 +31,8 @@ fn failover_goes_to_the_next_judged_endpoint_and_comes_back() {
         assert_eq!(answer.status, 200);
         let failed = site.entry(0, "failed", Some("upstream_unreachable")).await;
         assert_eq!(failed.fact("endpoint"), Some(site.ground.socket(101, 10).to_string().as_str()));
-        let dialled = site.entry(failed.seq, "dialled", None).await;
-        assert_eq!(dialled.fact("site"), Some("osaka"));
+        let to_osaka = |line: &Line| line.kind == "dialled" && line.fact("site") == Some("osaka");
+        assert!(site.record.wait(0, to_osaka).await.unwrap().is_some());
     });
     assert_eq!(site.center.osaka.witness().requests(), 1);
 }
@@ -58,9 +60,9 @@ fn where_all_permitted_endpoints_are_dead_it_is_unreachable() {
     site.run(async {
         let answer = site.open(Speak::Http11).await.ask(get_ask("/exchange/x")).await.unwrap();
         assert_refused(&answer, 502, "upstream_unreachable");
-        let failed = site.record.lines().unwrap();
-        let failed = failed.iter().filter(|line| line.is("failed", Some("upstream_unreachable")));
-        assert_eq!(failed.count(), 2, "both were tried");
+        let first = site.entry(0, "failed", Some("upstream_unreachable")).await;
+        let second = site.entry(first.seq, "failed", Some("upstream_unreachable")).await;
+        assert_ne!(first.fact("endpoint"), second.fact("endpoint"), "both were tried");
     });
 }
 
@@ -155,7 +157,9 @@ fn no_ticket_is_given_and_every_handshake_is_a_full_one() {
                     "GET /exchange/x HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n"
                 );
                 stream.write_all(request.as_bytes()).await.unwrap();
-                stream.shutdown().await.unwrap();
+                if name == CHUKEI {
+                    stream.shutdown().await.unwrap();
+                }
                 let mut heard = Vec::new();
                 stream.read_to_end(&mut heard).await.unwrap();
                 assert!(!heard.is_empty());
