@@ -225,18 +225,12 @@ impl Reason {
 
     /// The status where the bound that was hit is the size of a request's head (RFC 6585 §5).
     pub const fn header_status(self) -> u16 {
-        match self {
-            Self::Limit => 431,
-            other => other.status(),
-        }
+        if matches!(self, Self::Limit) { 431 } else { self.status() }
     }
 
     /// The status where it was the upstream that did not answer in time (RFC 9110 §15.6.5).
     pub const fn upstream_status(self) -> u16 {
-        match self {
-            Self::Timeout => 504,
-            other => other.status(),
-        }
+        if matches!(self, Self::Timeout) { 504 } else { self.status() }
     }
 }
 

@@ -119,7 +119,7 @@ impl Word for ModeText {
 }
 
 impl Word for WhenUnwritable {
-    const DUE: &'static str = "what happens when the ledger cannot be written";
+    const DUE: &'static str = "a word for `when_unwritable`";
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("refuse", Some(Self::Refuse)), ("continue", Some(Self::Continue))];
 }

@@ -188,3 +188,189 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Appliance, Mode, WhenUnwritable, understand};
+    use crate::yaml::{Faults, SourceFile};
+
+    /// The seed's box, as it is shipped.
+    const BOX: &str = include_str!("../../policies/tokyo.appliance.yaml");
+
+    fn read(text: &str) -> Result<Appliance, Faults> {
+        understand(&SourceFile { name: Arc::from("etc/box.yaml"), bytes: text.as_bytes().into() })
+    }
+
+    /// `old` becomes `new`, and the fault is `line:column code message; remedy`.
+    #[track_caller]
+    fn check(old: &str, new: &str, expected: &str) {
+        assert_eq!(BOX.matches(old).count(), 1, "`{old}` is in the box exactly once");
+        let faults = read(&BOX.replace(old, new)).map(|_| new).unwrap_err();
+        let mut lines = String::new();
+        for fault in &faults.0 {
+            let places: Vec<_> =
+                fault.places.iter().map(|(at, _)| format!("{}:{}", at.line, at.column)).collect();
+            let remedy =
+                fault.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+            writeln!(lines, "{} {} {}{remedy}", places.join(" "), fault.code, fault.message)
+                .unwrap();
+        }
+        assert_eq!(lines.trim_end(), expected, "{new}");
+    }
+
+    #[test]
+    fn the_shipped_box_is_understood() {
+        let appliance = read(BOX).unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+        assert_eq!(appliance.policies, Path::new("etc/tokyo"));
+        assert_eq!(
+            appliance.certificates["union-facing"].key,
+            Path::new("etc/certs/union-facing.key")
+        );
+        assert_eq!(appliance.ledger.when_unwritable, WhenUnwritable::Refuse);
+        assert_eq!(appliance.ledger.sync, Duration::from_millis(50));
+        assert!(matches!(appliance.listeners["center-guard"].mode, Mode::Refuse));
+        let Mode::Reverse { clients, .. } = &appliance.listeners["union-lan"].mode else {
+            panic!("reverse")
+        };
+        assert_eq!(clients.as_str(), "union-ca");
+    }
+
+    #[test]
+    fn what_is_left_out_has_the_default_that_the_shipped_box_shows() {
+        let written = read(BOX).unwrap();
+        let (head, _) = BOX.split_once("limits:\n").unwrap();
+        let bare: String = head
+            .lines()
+            .filter(|line| !line.starts_with("state:") && !line.starts_with("control:"))
+            .fold(String::new(), |text, line| text + line + "\n");
+        let default = read(&bare).unwrap();
+        assert_eq!(format!("{:?}", default.limits), format!("{:?}", written.limits));
+        assert_eq!((default.state, default.control), (written.state, written.control));
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn mistakes_have_their_place() {
+        check(
+            "name: kouiki-edge-1",
+            "name: Kouiki-Edge-1",
+            "5:7 bad_name `Kouiki-Edge-1` is not a name; did you mean `kouiki-edge-1`?",
+        );
+        check(
+            "organisation:",
+            "organization:",
+            "4:1 missing_key key `organisation` is missing\n6:1 unknown_key there is no key `organization` here; did you mean `organisation`?",
+        );
+        check(
+            "bind: 127.0.0.1:9617",
+            "bind: 0.0.0.0:9617",
+            "14:9 bad_address `0.0.0.0:9617` is a wildcard; a listener stands at one address; write the address of one interface",
+        );
+        check(
+            "bind: 127.0.0.1:9617",
+            "bind: 127.0.0.1:0",
+            "14:9 bad_address `127.0.0.1:0`: a port is a number from 1 to 65535, without leading zeros",
+        );
+        check(
+            "bind: 127.0.0.1:9617",
+            "bind: 10.13.0.1:8443",
+            "14:9 42:12 overlap `10.13.0.1:8443` is bound twice",
+        );
+        check(
+            "bind: [\"10.200.0.2:443\"]",
+            "bind: [\"[::]:443\"]",
+            "47:12 bad_address `[::]:443` is a wildcard; a listener stands at one address; write the address of one interface",
+        );
+        check(
+            "retain: 7y",
+            "retain: 7",
+            "19:11 wrong_type a duration such as `250ms`, `10s`, `5m`, `72h`, `30d` or `7y` is due here, not a number",
+        );
+        check(
+            "retain: 7y",
+            "retain: ７y",
+            "19:11 bad_value `７y` is not a duration such as `250ms`, `10s`, `5m`, `72h`, `30d` or `7y`; did you mean `7y`?",
+        );
+        check(
+            "when_unwritable: refuse ",
+            "when_unwritable: drop ",
+            "20:20 bad_value `drop` is not a word for `when_unwritable`; write one of `refuse` `continue`",
+        );
+        check(
+            "source: 10.200.0.2",
+            "source: 010.200.0.2",
+            "28:13 bad_address `010.200.0.2`: not an IPv4 or IPv6 address",
+        );
+        check(
+            "source: 10.200.0.2",
+            "source: 0.0.0.0",
+            "28:13 bad_address `0.0.0.0` is no address that a connection can come from; write the address of this box on the line",
+        );
+        check(
+            "interface: eth1",
+            "interface: a-name-that-is-too-long",
+            "27:16 bad_value `a-name-that-is-too-long` is not the name of an interface",
+        );
+        check(
+            "key: certs/union-facing.key",
+            "key: certs/union-facing.pem",
+            "34:10 33:12 bad_value chain and key are the same file",
+        );
+        check(
+            "certificate: union-facing",
+            "certificate: union-fcing",
+            "44:18 unknown_name no certificate `union-fcing`; did you mean `union-facing`?",
+        );
+        check(
+            "    clients: union-ca",
+            "    client: union-ca",
+            "41:3 missing_key key `clients` is missing; mode `reverse` needs it\n45:5 unknown_key there is no key `client` here; did you mean `clients`?",
+        );
+        check(
+            "mode: refuse ",
+            "mode: transparent ",
+            "48:11 not_supported_yet `transparent` is not supported yet",
+        );
+        check(
+            "mode: refuse ",
+            "mode: forward ",
+            "48:11 not_supported_yet `forward` is not supported yet",
+        );
+        check(
+            "mode: refuse  ",
+            "clients: union-ca\n    mode: refuse  ",
+            "48:14 unknown_key mode `refuse` has no `clients`: it answers nothing; leave `clients` out",
+        );
+        check(
+            "header_size: 64KiB",
+            "header_size: 64",
+            "55:16 wrong_type a size such as `64KiB` is due here, not a number",
+        );
+        check(
+            "header_size: 64KiB",
+            "header_size: 4KiB",
+            "55:16 bad_value a head has a size from `8KiB` to `1MiB`",
+        );
+        check(
+            "connections: 10000",
+            "connections: 0",
+            "52:16 bad_value the number must be at least 1",
+        );
+        check(
+            "  idle_timeout: 5m",
+            "  idle_timeout: 5m\n  idle_timeout: 6m",
+            "61:3 60:3 duplicate_key key `idle_timeout` is there twice",
+        );
+        check("policies: tokyo ", "policies: ", "8:9 wrong_type a text is due here, not nothing");
+        check(
+            "version: 1\nname",
+            "version: 1.0\nname",
+            "4:10 bad_value `1.0` is not a whole number",
+        );
+    }
+}

@@ -35,7 +35,7 @@ pub enum Transport {
     Udp,
     /// ICMP and `ICMPv6`.
     Icmp,
-    /// IPsec ESP, RFC 4303.
+    /// ESP, RFC 4303.
     Esp,
 }
 

@@ -16,6 +16,14 @@ pub struct ConnectionId(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PolicyDigest(pub [u8; 32]);
 
+impl std::fmt::Display for PolicyDigest {
+    /// 64 hexadecimal digits; `{:.8}` is the short form that people are shown.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits: Vec<_> = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        f.pad(&digits.concat())
+    }
+}
+
 /// One entry before it has its number.
 #[derive(Debug, Clone)]
 pub struct Entry {

@@ -4,23 +4,18 @@ use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry,
 };
 
-use crate::metrics::{Leg, ReloadResult};
+use super::sampled::Sampled;
+use super::{Leg, ReloadResult};
 use crate::verdict::Reason;
 
 /// From a cached answer on the same segment, 100 µs, to the longest default timeout, 60 s.
 const REQUEST_BUCKETS: &[f64] = &[
     0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0, 30.0, 60.0,
-];
-
-/// From a device with a protected cache, 100 µs, to the default `sync_timeout` of 2 s and beyond.
-const SYNC_BUCKETS: &[f64] = &[
-    0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0,
-    5.0,
 ];
 
 /// What each family says, without the prefix `sekisho_`.
@@ -105,7 +100,7 @@ pub(super) struct Families {
     pub(super) ledger_entries: IntCounter,
     pub(super) ledger_lost_entries: IntCounter,
     pub(super) ledger_free_bytes: IntGauge,
-    pub(super) ledger_sync_duration: Histogram,
+    pub(super) ledger_sync_duration: Sampled,
     pub(super) rule_last_match: GaugeVec,
 }
 
@@ -165,7 +160,7 @@ impl Families {
             ledger_entries: counter(&r, "ledger_entries_total"),
             ledger_lost_entries: counter(&r, "ledger_lost_entries_total"),
             ledger_free_bytes: gauge(&r, "ledger_free_bytes"),
-            ledger_sync_duration: histogram(&r, "ledger_sync_duration_seconds", SYNC_BUCKETS),
+            ledger_sync_duration: sampled(&r, "ledger_sync_duration_seconds"),
             rule_last_match: float_gauges(&r, "rule_last_match_timestamp_seconds", &["rule"]),
             registry: r,
         }
@@ -219,8 +214,9 @@ fn float_gauges(registry: &Registry, name: &str, labels: &[&str]) -> GaugeVec {
     kept(registry, built(GaugeVec::new(named(name), labels)))
 }
 
-fn histogram(registry: &Registry, name: &str, buckets: &[f64]) -> Histogram {
-    kept(registry, built(Histogram::with_opts(bucketed(name, buckets))))
+fn sampled(registry: &Registry, name: &str) -> Sampled {
+    let opts = named(name);
+    kept(registry, built(Sampled::new(opts.fq_name(), opts.help)))
 }
 
 fn histograms(registry: &Registry, name: &str, buckets: &[f64], labels: &[&str]) -> HistogramVec {

@@ -56,7 +56,7 @@ impl State {
         install_dates(families, law);
         families.connections_limit.set(i64::from(law.connections_limit));
         families.policy_info.reset();
-        families.policy_info.with_label_values(&[&hex(law.digest)]).set(1);
+        families.policy_info.with_label_values(&[&law.digest.to_string()]).set(1);
         for line in &law.lines {
             drop(families.line_up.with_label_values(&[line.as_str()]));
         }
@@ -106,9 +106,4 @@ fn install_dates(families: &Families, law: &InForce<'_>) {
         let Some(until) = approval.period.until else { continue };
         families.approval_until.with_label_values(&[name.as_str()]).set(until.as_seconds_f64());
     }
-}
-
-/// The digest as it is written everywhere: 64 hexadecimal digits.
-fn hex(digest: PolicyDigest) -> String {
-    digest.0.iter().map(|byte| format!("{byte:02x}")).collect()
 }

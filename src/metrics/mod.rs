@@ -9,10 +9,12 @@ mod endpoint;
 mod family;
 mod law;
 mod rule;
+mod sampled;
 
 pub use endpoint::LastDial;
 pub use law::{InForce, Role};
 pub use rule::RuleMetrics;
+pub use sampled::Durations;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -82,7 +84,7 @@ pub enum ReloadResult {
 }
 
 /// What the ledger says of itself at the moment of a scrape.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct LedgerSample {
     /// Entries since the start of the process.
     pub entries: u64,
@@ -90,6 +92,8 @@ pub struct LedgerSample {
     pub lost: u64,
     /// Free space where the ledger lies, in bytes.
     pub free_bytes: u64,
+    /// How long it took to bring entries to the disk, since the start of the process.
+    pub syncs: Durations,
 }
 
 impl Leg {
@@ -226,18 +230,21 @@ impl Metrics {
         }
     }
 
+    /// The law that the process began with: its own, or an older one because its own was refused. Not an attempt
+    /// while running, so `sekisho_policy_reloads_total` does not count it.
+    pub fn began(&self, result: ReloadResult, now_seconds: f64) {
+        let families = &self.inner.families;
+        families.policy_last_reload_successful.set(i64::from(result == ReloadResult::Accepted));
+        families.policy_last_reload_success.set(now_seconds);
+    }
+
     /// `sekisho_policy_matches_disk`: whether the law in force is the one that lies on the disk.
     pub fn policy_matches_disk(&self, matches: bool) {
         self.inner.families.policy_matches_disk.set(i64::from(matches));
     }
 
-    /// `sekisho_ledger_sync_duration_seconds`, one more observation.
-    pub fn ledger_synced(&self, duration: Duration) {
-        self.inner.families.ledger_sync_duration.observe(duration.as_secs_f64());
-    }
-
-    /// `sekisho_ledger_entries_total`, `sekisho_ledger_lost_entries_total`, `sekisho_ledger_free_bytes`:
-    /// call it before encoding.
+    /// `sekisho_ledger_entries_total`, `sekisho_ledger_lost_entries_total`, `sekisho_ledger_free_bytes` and
+    /// `sekisho_ledger_sync_duration_seconds`: call it before encoding.
     pub fn ledger(&self, sample: LedgerSample) {
         let families = &self.inner.families;
         // Two scrapes at a time would both add the same difference.
@@ -245,6 +252,7 @@ impl Metrics {
         raise(&families.ledger_entries, sample.entries);
         raise(&families.ledger_lost_entries, sample.lost);
         families.ledger_free_bytes.set(i64::try_from(sample.free_bytes).unwrap_or(i64::MAX));
+        families.ledger_sync_duration.take(sample.syncs);
     }
 
     /// Creates every series of a law that is put in force and replaces the gauges that speak of it.
@@ -270,5 +278,7 @@ fn raise(counter: &IntCounter, total: u64) {
     counter.inc_by(total.saturating_sub(counter.get()));
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,10 @@
 //! What a scrape sees: completeness from the start, bounds, monotony over reloads, and the text format.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-
+use super::testing::{TOKYO, model};
 use super::*;
-use crate::flow::{Host, Method, Timestamp};
+use crate::flow::Timestamp;
 use crate::ledger::PolicyDigest;
-use crate::policy::model::{
-    Approval, Dial, Endpoint, Guardrails, Http, IndividualNumber, Interconnection, Model,
-    PathPattern, Period, Protocol, Rule, Site, System, Upstream, Zone,
-};
-use crate::yaml::Place;
-
-const TOKYO: &str = "10.200.1.10:443";
+use crate::policy::Model;
 
 #[test]
 fn closed_labels_exist_at_zero_from_the_start() {
@@ -196,24 +188,41 @@ fn a_million_odd_codes_and_refusals_add_no_series() {
 #[test]
 fn the_ledger_sample_only_ever_raises_a_counter() {
     let metrics = Metrics::new();
-    metrics.ledger(LedgerSample { entries: 10, lost: 1, free_bytes: 1 << 30 });
-    metrics.ledger(LedgerSample { entries: 7, lost: 1, free_bytes: 5 });
-    metrics.ledger(LedgerSample { entries: 12, lost: 2, free_bytes: 4 });
-    metrics.ledger_synced(Duration::from_millis(3));
+    let syncs = |count| Durations {
+        buckets: vec![(0.000_25, 1), (2.0, count)],
+        count,
+        sum: Duration::from_millis(count),
+    };
+    let sample = |entries, lost, free_bytes, count| LedgerSample {
+        entries,
+        lost,
+        free_bytes,
+        syncs: syncs(count),
+    };
+    metrics.ledger(sample(10, 1, 1 << 30, 2));
+    metrics.ledger(sample(12, 2, 4, 5));
+    metrics.ledger(sample(7, 1, 4, 3));
     let text = metrics.encode();
     for line in [
         "sekisho_ledger_entries_total 12",
         "sekisho_ledger_lost_entries_total 2",
         "sekisho_ledger_free_bytes 4",
-        "sekisho_ledger_sync_duration_seconds_count 1",
+        "sekisho_ledger_sync_duration_seconds_bucket{le=\"0.00025\"} 1",
+        "sekisho_ledger_sync_duration_seconds_bucket{le=\"2\"} 5",
+        "sekisho_ledger_sync_duration_seconds_bucket{le=\"+Inf\"} 5",
+        "sekisho_ledger_sync_duration_seconds_sum 0.005",
+        "sekisho_ledger_sync_duration_seconds_count 5",
     ] {
-        assert!(text.lines().any(|l| l == line), "{line}");
+        assert!(text.lines().any(|l| l == line), "{line} is not in {text}");
     }
 }
 
 #[test]
 fn a_refused_reload_shows_and_does_not_move_the_time_of_the_last_success() {
     let metrics = Metrics::new();
+    metrics.began(ReloadResult::Accepted, 50.0);
+    assert!(metrics.encode().contains("sekisho_policy_last_reload_successful 1"));
+    assert!(metrics.encode().contains("sekisho_policy_reloads_total{result=\"accepted\"} 0"));
     metrics.reloaded(ReloadResult::Accepted, 100.0);
     metrics.policy_matches_disk(true);
     metrics.reloaded(ReloadResult::Refused, 200.0);
@@ -256,102 +265,6 @@ fn in_force(model: &Model) -> InForce<'_> {
         certificates: vec![(name("center-facing"), Role::Client, Timestamp::from_seconds(1000))],
         next_updates: vec![(name("center-ca"), Timestamp::from_seconds(2000))],
     }
-}
-
-/// A law with these rules, all of them `https` towards the intermediate server.
-fn model(rules: &[&str]) -> Model {
-    let place = place();
-    let approval = Approval {
-        consultation: "令和元年度諮問第５号".to_owned(),
-        opinion: None,
-        amends: None,
-        period: Period { since: None, until: Some(Timestamp::from_seconds(3000)) },
-        place: place.clone(),
-    };
-    let site = Site {
-        title: None,
-        country: "JP".to_owned(),
-        dial: Dial::Always,
-        evidence: name("site-contract"),
-        round_trip_max: None,
-        place: place.clone(),
-    };
-    Model {
-        timezone: Zone { offset: 32_400 },
-        interconnection: interconnection(),
-        documents: BTreeMap::new(),
-        approvals: [(name("r1-5"), approval)].into(),
-        guardrails: Guardrails::default(),
-        sites: [(name("tokyo"), site)].into(),
-        trust: BTreeMap::new(),
-        systems: [(name("intermediate-server"), intermediate_server())].into(),
-        rules: rules.iter().map(|rule| (name(rule), rule_to_the_server())).collect(),
-        scenarios: Vec::new(),
-    }
-}
-
-fn interconnection() -> Interconnection {
-    Interconnection {
-        business_number: None,
-        section: "保険部管理課".to_owned(),
-        name: String::new(),
-        purpose: String::new(),
-        counterparties: Vec::new(),
-        categories: Vec::new(),
-        connection_date: Timestamp::from_seconds(0),
-        place: place(),
-    }
-}
-
-fn intermediate_server() -> System {
-    let endpoint = Endpoint {
-        address: TOKYO.parse().unwrap(),
-        site: name("tokyo"),
-        approval: name("r1-5"),
-        period: Period { since: None, until: None },
-        place: place(),
-    };
-    let upstream = Upstream {
-        server_name: Host::parse("chukan.center.example").unwrap(),
-        line: name("ip-vpn"),
-        trust: name("center-ca"),
-        certificate: name("center-facing"),
-        connections: None,
-        endpoints: vec![endpoint],
-        line_place: place(),
-        certificate_place: place(),
-    };
-    System {
-        title: None,
-        side: Side::Center,
-        owner: None,
-        addresses: Vec::new(),
-        identities: Vec::new(),
-        upstream: Some(upstream),
-        place: place(),
-    }
-}
-
-fn rule_to_the_server() -> Rule {
-    let any = PathPattern { segments: Vec::new(), rest: true };
-    Rule {
-        title: None,
-        approval: name("r1-5"),
-        period: Period { since: None, until: None },
-        listener: None,
-        from: BTreeSet::from([name("existing-system")]),
-        to: name("intermediate-server"),
-        protocol: Protocol::Https,
-        http: Some(Http { methods: [Method::parse("GET").unwrap()].into(), paths: vec![any] }),
-        individual_number: IndividualNumber::Permitted,
-        idle_timeout: None,
-        response_timeout: None,
-        place: place(),
-    }
-}
-
-fn place() -> Place {
-    Place { file: Arc::from("t"), line: 1, column: 1, length: 0, text: Arc::from("") }
 }
 
 fn name(text: &str) -> Name {

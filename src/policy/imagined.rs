@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::flow::{
-    Alpn, Certificate, Chain, Flow, Hello, Host, Identity, Method, Name, Paper, Path, Peer, Request,
-    Revocation, ServerName, Timestamp, TlsVersion,
+    Alpn, Certificate, Chain, Flow, Hello, Host, Identity, Method, Name, Paper, Path, Peer,
+    Request, Revocation, ServerName, Timestamp, TlsVersion,
 };
 use crate::policy::model::{
     Approval, Dial, Document, Encryption, Endpoint, Guardrail, Guardrails, Http, IndividualNumber,
@@ -45,6 +45,7 @@ pub(crate) fn place(line: u32) -> Place {
     Place { file: Arc::from("policies/law.yaml"), line, column: 1, length: 1, text: Arc::from("") }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "a guardrail that is written stands in an option")]
 pub(crate) fn guardrail<T>(what: T) -> Option<Guardrail<T>> {
     Some(Guardrail { what, clause: Some("4(1)イ".to_owned()), place: place(1) })
 }

@@ -50,7 +50,7 @@ impl fmt::Display for Masked {
     }
 }
 
-/// Every digit becomes `*`; also the letter that is the second half of a full-width digit in an escaped Shift_JIS
+/// Every digit becomes `*`; also the letter that is the second half of a full-width digit in an escaped `Shift_JIS`
 /// text (`%82P` is `１`), which no digit gives away.
 fn hide_digits(text: &str) -> Box<str> {
     let mut hidden = String::with_capacity(text.len());
@@ -169,4 +169,197 @@ fn folded_digits(word: &[u8]) -> usize {
         longest = longest.max(run);
     }
     longest
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::Masked;
+
+    /// The synthetic individual numbers that pass their check digit; no person's.
+    const NUMBERS: [&str; 7] = [
+        "123456789018",
+        "111111111118",
+        "999999999996",
+        "123456789050",
+        "123456789140",
+        "621498320257",
+        "987654321093",
+    ];
+
+    fn full_width(number: &str) -> String {
+        let wide = |c: char| c.to_digit(10).and_then(|digit| char::from_u32(0xff10 + digit));
+        number.chars().filter_map(wide).collect()
+    }
+
+    fn each<T>(items: impl IntoIterator<Item = T>, form: impl Fn(T) -> String) -> String {
+        items.into_iter().map(form).collect::<Vec<_>>().concat()
+    }
+
+    fn escaped(bytes: impl IntoIterator<Item = u8>) -> String {
+        each(bytes, |byte| format!("%{byte:02X}"))
+    }
+
+    fn in_fours(number: &str, between: &str) -> String {
+        let groups = number.as_bytes().chunks(4).map(|four| four.escape_ascii().to_string());
+        groups.collect::<Vec<_>>().join(between)
+    }
+
+    fn base64(bytes: &[u8], url: bool) -> String {
+        let last = if url { "-_" } else { "+/" };
+        let all = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(last.chars());
+        let alphabet: Vec<char> = all.collect();
+        let group = |bytes: &[u8]| {
+            let mut joined = [0_u8; 4];
+            joined[1..=bytes.len()].copy_from_slice(bytes);
+            let bits = u32::from_be_bytes(joined);
+            let place = move |at: usize| (bits >> (18 - 6 * at) & 63) as usize;
+            (0..=bytes.len()).map(place).collect::<Vec<_>>()
+        };
+        bytes.chunks(3).flat_map(group).map(|sextet| alphabet[sextet]).collect()
+    }
+
+    fn shift_jis(number: &str) -> Vec<u8> {
+        number.bytes().flat_map(|c| [0x82, c - b'0' + 0x4f]).collect()
+    }
+
+    fn euc(number: &str) -> Vec<u8> {
+        number.bytes().flat_map(|c| [0xa3, c - b'0' + 0xb0]).collect()
+    }
+
+    fn utf16(number: &str, little: bool) -> Vec<u8> {
+        let order = |c: u16| if little { c.to_le_bytes() } else { c.to_be_bytes() };
+        number.encode_utf16().flat_map(order).collect()
+    }
+
+    /// Every form in which a number is written into a name.
+    fn forms(number: &str) -> Vec<String> {
+        let wide = full_width(number);
+        let mut forms = vec![
+            number.to_owned(),
+            wide.clone(),
+            in_fours(number, " "),
+            in_fours(number, "-"),
+            in_fours(number, "."),
+            in_fours(number, "－"),
+            each(number.chars(), |c| format!("\\u{:04x}", u32::from(c))),
+            each(number.bytes(), |c| format!("{c:02x}")),
+            escaped(number.bytes()),
+            escaped(wide.bytes()),
+            escaped(shift_jis(number)),
+            each(shift_jis(number).chunks(2), |pair| format!("%82{}", char::from(pair[1]))),
+            escaped(euc(number)),
+            escaped(utf16(number, false)),
+        ];
+        let encodings = [
+            number.as_bytes().to_vec(),
+            in_fours(number, "-").into_bytes(),
+            wide.into_bytes(),
+            shift_jis(number),
+            euc(number),
+            utf16(number, false),
+            utf16(number, true),
+        ];
+        for bytes in encodings {
+            for lead in ["", "a", "ab"] {
+                let led: Vec<u8> = lead.bytes().chain(bytes.iter().copied()).collect();
+                forms.extend([base64(&led, false), base64(&led, true)]);
+            }
+        }
+        forms.push(base64(number.as_bytes(), false).to_lowercase());
+        forms.push(base64(full_width(number).as_bytes(), false).to_lowercase());
+        forms
+    }
+
+    fn digits(text: &str) -> usize {
+        text.chars().filter(|c| c.is_numeric()).count()
+    }
+
+    /// Whether something of the form is still there, beyond what a short name can show.
+    fn survives(form: &str, masked: &str) -> bool {
+        let characters: Vec<char> = form.chars().collect();
+        let part = |window: &[char]| masked.contains(&window.iter().collect::<String>());
+        digits(masked) >= 8 || characters.windows(8).any(part)
+    }
+
+    #[test]
+    fn no_form_of_an_individual_number_survives() {
+        for number in NUMBERS {
+            for form in forms(number) {
+                for text in [form.clone(), format!("id-{form}.example"), format!("urn:x:{form}/a")]
+                {
+                    let masked = Masked::text(&text);
+                    assert!(!survives(&form, masked.as_str()), "{text} became {masked}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_second_half_of_a_shift_jis_digit_is_hidden_too() {
+        let masked = Masked::text("%82P%82Q%82R%82S%82T%82U%82V%82W");
+        assert_eq!(masked.as_str(), "%***%***%***%***%***%***%***%***");
+    }
+
+    #[test]
+    fn a_text_without_eight_digits_is_as_it_was() {
+        for text in [
+            "www.example",
+            "2026-11",
+            "kizon-1.union.example",
+            "１２３４５６７",
+            "中間サーバー",
+            "an unusually long name without a single digit",
+            "%E3%81%82",
+            "",
+        ] {
+            assert_eq!(Masked::text(text).as_str(), text);
+        }
+    }
+
+    #[test]
+    fn separators_do_not_count() {
+        let table = [
+            ("1.2.3.4.5.6.7", "1.2.3.4.5.6.7"),
+            ("1.2.3.4.5.6.7.8", "*.*.*.*.*.*.*.*"),
+            ("１２３４ 5678", "**** ****"),
+            ("१२३४५६७८", "********"),
+            ("①②③④⑤⑥⑦⑧", "********"),
+            ("a1234567 and 8", "a******* and *"),
+        ];
+        for (text, due) in table {
+            assert_eq!(Masked::text(text).as_str(), due, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn eight_digits_in_all_leave_none(text in "[0-9０-９a-z%. -]{0,40}") {
+            let masked = Masked::text(&text);
+            prop_assert!(digits(&text) < 8 || digits(masked.as_str()) == 0, "{masked}");
+            prop_assert!(digits(masked.as_str()) <= 7);
+        }
+
+        #[test]
+        fn masking_twice_is_masking_once(text in "\\PC{0,40}") {
+            let once = Masked::text(&text);
+            prop_assert_eq!(&Masked::text(once.as_str()), &once);
+        }
+
+        #[test]
+        fn nothing_around_a_number_helps_it(
+            number in select(NUMBERS.to_vec()),
+            form in any::<prop::sample::Index>(),
+            before in "[a-zA-Z.:/]{0,9}",
+            after in "[a-zA-Z.:/]{0,9}",
+        ) {
+            let forms = forms(number);
+            let form = form.get(&forms);
+            let text = format!("{before}{form}{after}");
+            let masked = Masked::text(&text);
+            prop_assert!(!survives(form, masked.as_str()), "{text} became {masked}");
+        }
+    }
 }

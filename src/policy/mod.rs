@@ -1,21 +1,34 @@
 //! The law: what was written (`document`), what it means (`model`), what runs (`engine`). Pure: bytes in, values out.
 
 pub mod address;
+mod agreement;
 mod compile;
+mod document;
 pub mod engine;
+mod expiry;
 #[cfg(test)]
 pub(crate) mod imagined;
 pub mod mask;
+mod merge;
 pub mod model;
+mod pattern;
+pub mod proof;
+mod resolve;
+pub mod scenario;
+mod word;
 
+pub use agreement::Expected;
 pub use engine::Engine;
+pub use expiry::ending;
 pub use mask::Masked;
 pub use model::Model;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::appliance::Appliance;
-use crate::yaml::{Faults, SourceFile};
+use crate::appliance::{Appliance, Mode};
+use crate::flow::Name;
+use crate::yaml::{Fault, Faults, Severity, SourceFile};
 
 /// A law that can be put in force, and what somebody should look at.
 #[derive(Debug)]
@@ -33,5 +46,56 @@ pub struct Law {
 /// # Errors
 /// Every fault found, in one go.
 pub fn understand(files: &[SourceFile], appliance: Option<&Appliance>) -> Result<Law, Faults> {
-    todo!()
+    let mut faults = Faults::new();
+    let Some(model) = mean(files, &mut faults) else { return Err(faults.sorted()) };
+    if let Some(appliance) = appliance {
+        agreement::agree(&model, appliance, &mut faults);
+    }
+    prove_and_run(model, appliance, faults)
 }
+
+/// What the files mean. A file that cannot be read to its end would make everything it declares look unknown, so
+/// that names are only looked up where all can be.
+fn mean(files: &[SourceFile], faults: &mut Faults) -> Option<Model> {
+    if files.is_empty() {
+        faults.push(Fault::nowhere("no_files", "the law has no files"));
+    }
+    let texts: Vec<_> = files.iter().map(|file| document::parse(file, faults)).collect();
+    let whole: Vec<_> = texts.into_iter().collect::<Option<_>>()?;
+    resolve::resolve(merge::merge(whole, faults), faults)
+}
+
+/// Proves what is left where there are mistakes, so that all are shown in one go; its warnings then mean nothing.
+fn prove_and_run(
+    model: Model,
+    appliance: Option<&Appliance>,
+    mut faults: Faults,
+) -> Result<Law, Faults> {
+    let proofs = proof::prove(&model, appliance);
+    let is_whole = faults.is_sound();
+    let counted = |fault: &Fault| is_whole || fault.severity == Severity::Error;
+    faults.extend(Faults(proofs.0.into_iter().filter(counted).collect()));
+    if !faults.is_sound() {
+        return Err(faults.sorted());
+    }
+    let scenarios = model.scenarios.len();
+    let engine = Arc::new(
+        Engine::compile(model).with_listeners(appliance.map(refusing).unwrap_or_default()),
+    );
+    faults.extend(scenario::run(&engine));
+    if !faults.is_sound() {
+        return Err(faults.sorted());
+    }
+    Ok(Law { engine, warnings: faults.sorted(), scenarios })
+}
+
+/// The listeners of the box that take nothing.
+fn refusing(appliance: &Appliance) -> BTreeSet<Name> {
+    let listeners = appliance.listeners.iter();
+    listeners
+        .filter(|(_, listener)| matches!(listener.mode, Mode::Refuse))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+#[cfg(test)]
+mod tests;

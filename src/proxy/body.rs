@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::exchange::Exchange;
+use super::header;
 use super::patience::Patience;
 use super::stream::Stream;
 use super::wire::Answer;
@@ -105,7 +106,8 @@ impl Body for RequestBody {
             return Poll::Ready(Some(Err(BodyError(reason))));
         }
         match Pin::new(incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                frame.trailers_mut().map(header::strip_trailers);
                 this.is_begun = true;
                 this.last = this.watch.moved();
                 this.sent.count(frame.data_ref().map_or(0, |data| data.len() as u64));
@@ -166,7 +168,8 @@ impl Relayed {
             return Poll::Ready(Some(Err(BodyError(reason))));
         }
         match Pin::new(&mut self.incoming).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
+                frame.trailers_mut().map(header::strip_trailers);
                 self.exchange.received(frame.data_ref().map_or(0, |data| data.len() as u64));
                 if self.incoming.is_end_stream() {
                     self.exchange.complete();

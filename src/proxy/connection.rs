@@ -233,6 +233,11 @@ impl Connection {
         (!self.is_busy()).then(|| self.touched.get())
     }
 
+    /// Whether something was refused on it.
+    pub(super) fn was_denied(&self) -> bool {
+        self.was_denied.get()
+    }
+
     /// Whether an exchange is in flight.
     pub(super) fn is_busy(&self) -> bool {
         !self.streams.borrow().is_empty()

@@ -4,13 +4,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use http::request::Parts;
-use http::{Method as HttpMethod, Response, StatusCode};
+use http::{Method as HttpMethod, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::body::{RequestBody, ResponseBody};
+use super::clock;
 use super::connection::{Connection, Upward, request_facts};
 use super::exchange::Exchange;
+use super::header::{self, Hop};
 use super::http::{Aborted, Stopped};
 use super::patience::Patience;
 use super::permit::RequestPermit;
@@ -18,7 +20,6 @@ use super::pool::{Checkout, SendError};
 use super::route::{Blocked, Pooled, route};
 use super::snapshot::Snapshot;
 use super::stream::Registered;
-use super::{clock, header};
 use crate::flow::{Flow, Request};
 use crate::ledger::Body;
 use crate::metrics::RuleMetrics;
@@ -54,7 +55,15 @@ enum Setback {
     /// Nobody answers.
     Aborted(Aborted),
     /// The connection died before it took or answered anything: safe to try on another one.
-    Again(Box<Parts>, Option<Incoming>),
+    Again(Box<Again>),
+}
+
+/// A request that can be tried again.
+struct Again {
+    parts: Parts,
+    body: Option<Incoming>,
+    /// Whether its fields are already those of the next hop.
+    is_prepared: bool,
 }
 
 /// What came of sending.
@@ -75,13 +84,13 @@ impl Work<'_> {
         parts: Parts,
         body: Option<Incoming>,
     ) -> Result<Result<Response<ResponseBody>, Stopped>, Aborted> {
-        let (mut parts, mut body) = (parts, body);
+        let mut next = Again { parts, body, is_prepared: false };
         for is_last in [false, true] {
-            match self.attempt(parts, body, is_last).await {
+            match self.attempt(next, is_last).await {
                 Ok(response) => return Ok(Ok(response)),
                 Err(Setback::Stopped(stopped)) => return Ok(Err(stopped)),
                 Err(Setback::Aborted(aborted)) => return Err(aborted),
-                Err(Setback::Again(again, unread)) => (parts, body) = (*again, unread),
+                Err(Setback::Again(again)) => next = *again,
             }
         }
         Ok(Err(Stopped::upstream(Reason::UpstreamFailed, Stage::Peer)))
@@ -89,14 +98,17 @@ impl Work<'_> {
 
     async fn attempt(
         &self,
-        mut parts: Parts,
-        body: Option<Incoming>,
+        again: Again,
         is_last: bool,
     ) -> Result<Response<ResponseBody>, Setback> {
+        let Again { mut parts, body, is_prepared } = again;
         let (mut passage, permit) =
             self.pass().await.map_err(|blocked| Setback::Stopped(blocked.into()))?;
         let spare = (!is_last && passage.may_repeat(&parts, body.as_ref())).then(|| parts.clone());
-        header::target(&mut parts, self.judged, passage.checkout.is_http2());
+        if let Err(stopped) = passage.prepare(&mut parts, is_prepared) {
+            passage.checkout.give_back();
+            return Err(Setback::Stopped(stopped));
+        }
         let outgoing = http::Request::from_parts(parts, passage.body(body));
         match passage.send(permit, outgoing).await {
             Sent::Head(response) => passage.answer(response),
@@ -181,6 +193,24 @@ impl Passage<'_> {
         body.is_none() && idempotent && self.checkout.is_pooled()
     }
 
+    /// The fields, the target and the version of the next hop.
+    fn prepare(&self, parts: &mut Parts, is_prepared: bool) -> Result<(), Stopped> {
+        let judged = self.work.judged;
+        let mismatch = || Stopped::denied(Denied::plain(Reason::HostMismatch, Stage::Request));
+        let hop = Hop {
+            appliance: &self.work.snapshot.appliance.name,
+            source: self.work.connection.source,
+            host: judged.host.as_ref().ok_or_else(mismatch)?,
+            version: if self.checkout.is_http2() { Version::HTTP_2 } else { Version::HTTP_11 },
+        };
+        let made = if is_prepared {
+            header::aim(parts, &judged.path, &hop)
+        } else {
+            header::forward(parts, &judged.path, &hop)
+        };
+        made.map_err(|_target| Stopped::malformed("path and query do not make a target"))
+    }
+
     fn body(&self, body: Option<Incoming>) -> RequestBody {
         let sent = Rc::new(Upward::new(self.work.connection, &self.metrics));
         let stream = Rc::clone(self.registered.stream());
@@ -232,11 +262,15 @@ impl Passage<'_> {
         if let (Some(unsent), false) = (error.unsent, is_last) {
             let (parts, body) = unsent.into_parts();
             if body.is_unread() {
-                return Setback::Again(Box::new(parts), body.into_incoming());
+                return Setback::Again(Box::new(Again {
+                    parts,
+                    body: body.into_incoming(),
+                    is_prepared: true,
+                }));
             }
         }
         if let (Some(parts), true) = (spare, error.before_response) {
-            return Setback::Again(Box::new(parts), None);
+            return Setback::Again(Box::new(Again { parts, body: None, is_prepared: false }));
         }
         self.stopped(Reason::UpstreamFailed, "the upstream broke off before its response")
     }

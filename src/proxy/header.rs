@@ -1,7 +1,453 @@
-//! x
-use crate::flow::Request;
+//! The fields of a message that is passed on: what belongs to one hop goes, who passed it comes, what a
+//! client says of itself is not believed. Framing is `wire`'s and hyper's.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::header::{
+    CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
+    UPGRADE, VIA,
+};
 use http::request::Parts;
-use std::net::IpAddr;
-pub(super) fn request(_p: &mut Parts, _r: &Request, _c: IpAddr, _n: &str) {}
-pub(super) fn response<B>(_r: &mut http::Response<B>, _n: &str, _h1: bool) {}
-pub(super) fn target(_p: &mut Parts, _r: &Request, _h2: bool) {}
+use http::uri::{Authority, InvalidUri, PathAndQuery, Scheme, Uri};
+use http::{Version, uri};
+
+use crate::flow::{Host, Name, Path};
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Fields that `Connection` cannot take away: they are for every recipient (RFC 9110 §7.6.1), and what
+/// was judged, framed or recorded stands on them.
+const END_TO_END: [&str; 16] = [
+    "authorization",
+    "cache-control",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-range",
+    "content-type",
+    "cookie",
+    "date",
+    "forwarded",
+    "host",
+    "location",
+    "set-cookie",
+    "trailer",
+    "via",
+    "www-authenticate",
+];
+
+/// Fields by which some frameworks take another method, path, host or source than the one that was judged.
+const NOT_BELIEVED: [&str; 13] = [
+    "client-ip",
+    "forwarded",
+    "true-client-ip",
+    "x-client-ip",
+    "x-host",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-method",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+];
+
+/// The message can be read in two ways, or has what its version forbids: `malformed_request`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// HTTP/2 with a field of HTTP/1's connections (RFC 9113 §8.2.2).
+    ConnectionSpecific,
+    /// `:authority` and `Host` differ, or there are several, or one that is no text (RFC 9113 §8.3.1).
+    Authority,
+}
+
+impl Malformed {
+    /// What is wrong, in our own words.
+    pub(crate) const fn description(self) -> &'static str {
+        match self {
+            Self::ConnectionSpecific => "a connection-specific field stands in an HTTP/2 request",
+            Self::Authority => "the request does not name one authority",
+        }
+    }
+}
+
+/// Takes away what belongs to the hop the message came by (RFC 9110 §7.6.1), in either direction. `Trailer` and
+/// `TE: trailers` stay: trailers are passed on.
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    for name in nominated(headers) {
+        headers.remove(name);
+    }
+    let trailers = takes_trailers(headers);
+    for name in [CONNECTION, KEEP_ALIVE, TE, TRANSFER_ENCODING, UPGRADE] {
+        headers.remove(name);
+    }
+    remove_where(headers, |name| name == "proxy" || name.starts_with("proxy-"));
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// The fields that `Connection` names and may take away.
+fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
+    let values = headers.get_all(CONNECTION).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
+        .filter(|name| !END_TO_END.contains(&name.as_str()) && *name != TE)
+        .collect()
+}
+
+fn takes_trailers(headers: &HeaderMap) -> bool {
+    let mut tokens = headers
+        .get_all(TE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    tokens.any(|token| token.trim().eq_ignore_ascii_case("trailers"))
+}
+
+/// Takes away every field whose name, with `_` read as `-` as CGI does, is so.
+fn remove_where(headers: &mut HeaderMap, is_so: impl Fn(&str) -> bool) {
+    let so = |name: &&HeaderName| {
+        let text = name.as_str();
+        is_so(text) || (text.contains('_') && is_so(&text.replace('_', "-")))
+    };
+    let names: Vec<HeaderName> = headers.keys().filter(so).cloned().collect();
+    for name in names {
+        headers.remove(name);
+    }
+}
+
+/// Refuses what no HTTP/2 message may have (RFC 9113 §8.2.2).
+///
+/// # Errors
+/// [`Malformed::ConnectionSpecific`].
+pub(crate) fn check_http2(headers: &HeaderMap) -> Result<(), Malformed> {
+    let forbidden = [CONNECTION, KEEP_ALIVE, PROXY_CONNECTION, TRANSFER_ENCODING, UPGRADE];
+    let te = headers.get_all(TE).iter().all(|value| value == "trailers");
+    if te && !forbidden.iter().any(|name| headers.contains_key(name)) {
+        Ok(())
+    } else {
+        Err(Malformed::ConnectionSpecific)
+    }
+}
+
+/// What a request asks for as its authority: the target's, which must not differ from a `Host` beside it, or `Host`.
+///
+/// # Errors
+/// [`Malformed::Authority`] where there are two of them, none, or one that is no text.
+pub(crate) fn authority(request: &Parts) -> Result<&str, Malformed> {
+    let mut hosts = request.headers.get_all(HOST).iter().map(HeaderValue::to_str);
+    let target = request.uri.authority().map(Authority::as_str);
+    match (target, hosts.next(), hosts.next()) {
+        (Some(target), None, None) => Ok(target),
+        (Some(target), Some(Ok(host)), None) if target.eq_ignore_ascii_case(host) => Ok(host),
+        (None, Some(Ok(host)), None) => Ok(host),
+        _ => Err(Malformed::Authority),
+    }
+}
+
+/// The host of an authority in the compared form: without the listener's own `port`, lower-cased, without a trailing
+/// dot. `None` where it is an address, has another port, or is no name.
+pub(crate) fn host(authority: &str, port: u16) -> Option<Host> {
+    let name = match authority.rsplit_once(':') {
+        Some((name, digits)) if digits.parse() == Ok(port) => name,
+        Some(_) => return None,
+        None => authority,
+    };
+    Host::parse(name).ok()
+}
+
+/// What is told to the upstream of the way a request came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hop<'a> {
+    /// The name of this box.
+    pub appliance: &'a Name,
+    /// The client.
+    pub source: SocketAddr,
+    /// The host that was asked for and judged.
+    pub host: &'a Host,
+    /// The version the upstream is spoken to in.
+    pub version: Version,
+}
+
+/// Turns a judged request into the one that is sent: hop-by-hop fields, `Expect` and whatever a client says of its
+/// own way go; `Via`, `Forwarded` (RFC 7239) and the authority as this version has it come; the path is the one that was judged.
+///
+/// # Errors
+/// Where path and query do not make a target; cannot be after [`Path::parse`] and hyper's own look at the query.
+pub(crate) fn forward(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(), InvalidUri> {
+    let received = request.version;
+    let headers = &mut request.headers;
+    strip_hop_by_hop(headers);
+    headers.remove(EXPECT);
+    remove_where(headers, is_not_believed);
+    if let Ok(value) = HeaderValue::try_from(forwarded(hop.source.ip(), hop.host)) {
+        headers.insert(FORWARDED, value);
+    }
+    append_via(headers, received, hop.appliance);
+    aim(request, path, hop)
+}
+
+/// Gives a request that [`forward`] has made the form of another connection's version, where it is tried again.
+///
+/// # Errors
+/// As [`forward`].
+pub(crate) fn aim(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(), InvalidUri> {
+    request.uri = target(path, request.uri.query(), hop)?;
+    request.version = hop.version;
+    let headers = &mut request.headers;
+    headers.remove(HOST);
+    headers.remove(CONNECTION);
+    if hop.version < Version::HTTP_2 {
+        if let Ok(host) = HeaderValue::from_str(hop.host.as_str()) {
+            headers.insert(HOST, host);
+        }
+        // RFC 9110 §10.1.4: `TE` is for this hop only and says so.
+        if headers.contains_key(TE) {
+            headers.insert(CONNECTION, HeaderValue::from_static("te"));
+        }
+    }
+    Ok(())
+}
+
+/// Takes out of trailers, in either direction, what only a head may have (RFC 9110 §6.5.1): framing, routing,
+/// credentials, and what a head is cleaned of.
+pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
+    strip_hop_by_hop(trailers);
+    let head_only = |name: &str| END_TO_END.contains(&name) || name == "te" || name == "expect";
+    remove_where(trailers, |name| head_only(name) || is_not_believed(name));
+}
+
+fn is_not_believed(name: &str) -> bool {
+    NOT_BELIEVED.contains(&name) || name.starts_with("x-forwarded")
+}
+
+/// Turns the upstream's answer into the one that is passed on.
+pub(crate) fn backward(headers: &mut HeaderMap, received: Version, appliance: &Name) {
+    strip_hop_by_hop(headers);
+    headers.remove(TE);
+    append_via(headers, received, appliance);
+}
+
+/// Adds this box behind the others that passed the message (RFC 9110 §7.6.3).
+fn append_via(headers: &mut HeaderMap, received: Version, appliance: &Name) {
+    let version = if received == Version::HTTP_2 { "2" } else { "1.1" };
+    if let Ok(value) = HeaderValue::try_from(format!("{version} {appliance}")) {
+        headers.append(VIA, value);
+    }
+}
+
+/// An address of IPv6 needs brackets, and so quotes (RFC 7239 §6).
+fn forwarded(source: IpAddr, host: &Host) -> String {
+    match source.to_canonical() {
+        IpAddr::V4(address) => format!("for={address};proto=https;host={host}"),
+        IpAddr::V6(address) => format!("for=\"[{address}]\";proto=https;host={host}"),
+    }
+}
+
+/// HTTP/1.1 has the authority in `Host`, HTTP/2 in the target.
+fn target(path: &Path, query: Option<&str>, hop: &Hop<'_>) -> Result<Uri, InvalidUri> {
+    let text = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_string(),
+    };
+    let mut parts = uri::Parts::default();
+    parts.path_and_query = Some(PathAndQuery::try_from(text)?);
+    if hop.version == Version::HTTP_2 {
+        parts.scheme = Some(Scheme::HTTPS);
+        parts.authority = Some(Authority::try_from(hop.host.as_str())?);
+    }
+    // Scheme and authority stand together or not at all, so the parts always fit.
+    Ok(Uri::from_parts(parts).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::request::Parts;
+    use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
+
+    use super::{
+        Hop, Malformed, authority, backward, check_http2, forward, host, strip_hop_by_hop,
+        strip_trailers,
+    };
+    use crate::flow::{Host, Name, Path};
+
+    fn map(fields: &str) -> HeaderMap {
+        let parse = |field: &str| {
+            let (name, value) = field.split_once(": ").unwrap();
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            (name, HeaderValue::from_str(value).unwrap())
+        };
+        let mut map = HeaderMap::new();
+        for (name, value) in fields.split(" | ").filter(|field| !field.is_empty()).map(parse) {
+            map.append(name, value);
+        }
+        map
+    }
+
+    fn listed(headers: &HeaderMap) -> String {
+        let mut fields: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()))
+            .collect();
+        fields.sort();
+        fields.join(" | ")
+    }
+
+    #[test]
+    fn what_belongs_to_the_hop_goes_and_the_rest_stays() {
+        let table = [
+            ("", ""),
+            ("accept: a | x: y", "accept: a | x: y"),
+            ("connection: close | keep-alive: timeout=5", ""),
+            ("connection: x, Y | x: 1 | y: 2 | z: 3", "z: 3"),
+            ("connection: x | connection: y | x: 1 | y: 2", ""),
+            ("connection: ,, x@, x | x: 1 | x: 2", ""),
+            ("transfer-encoding: chunked | upgrade: h2c", ""),
+            ("proxy-connection: x | proxy-authorization: x | proxy-foo: x | proxy: x", ""),
+            ("proxy_authorization: x", ""),
+            ("te: trailers", "te: trailers"),
+            ("te: deflate;q=0.5, Trailers", "te: trailers"),
+            ("te: deflate", ""),
+            ("connection: te | te: trailers", "te: trailers"),
+            ("trailer: x-sum", "trailer: x-sum"),
+            // A client cannot take away what was judged or framed.
+            (
+                "connection: host, content-length, Forwarded, cookie | host: a | content-length: 3 | forwarded: x | cookie: c",
+                "content-length: 3 | cookie: c | forwarded: x | host: a",
+            ),
+        ];
+        for (before, after) in table {
+            let mut headers = map(before);
+            strip_hop_by_hop(&mut headers);
+            assert_eq!(listed(&headers), after, "{before}");
+        }
+    }
+
+    #[test]
+    fn http2_has_no_fields_of_http1_connections() {
+        for good in ["", "te: trailers", "accept: x"] {
+            assert_eq!(check_http2(&map(good)), Ok(()), "{good}");
+        }
+        let bad = [
+            "connection: close",
+            "keep-alive: x",
+            "proxy-connection: x",
+            "transfer-encoding: chunked",
+            "upgrade: x",
+            "te: deflate",
+            "te: trailers | te: gzip",
+        ];
+        for bad in bad {
+            assert_eq!(check_http2(&map(bad)), Err(Malformed::ConnectionSpecific), "{bad}");
+        }
+    }
+
+    fn request(version: Version, uri: &str, fields: &str) -> Parts {
+        let mut request = Request::builder().version(version).uri(uri).body(()).unwrap();
+        *request.headers_mut() = map(fields);
+        request.into_parts().0
+    }
+
+    #[test]
+    fn the_authority_is_one_or_the_request_is_malformed() {
+        let table = [
+            ("/", "host: a.example", Ok("a.example")),
+            ("https://a.example/", "", Ok("a.example")),
+            ("https://a.example/", "host: A.example", Ok("A.example")),
+            ("https://a.example/", "host: b.example", Err(Malformed::Authority)),
+            ("https://a.example/", "host: a.example | host: a.example", Err(Malformed::Authority)),
+            ("/", "host: a.example | host: a.example", Err(Malformed::Authority)),
+            ("/", "", Err(Malformed::Authority)),
+        ];
+        for (uri, fields, due) in table {
+            assert_eq!(authority(&request(Version::HTTP_2, uri, fields)), due, "{uri} {fields}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_compared_without_dot_case_and_own_port() {
+        let table = [
+            ("a.example", Some("a.example")),
+            ("A.Example.", Some("a.example")),
+            ("a.example:8443", Some("a.example")),
+            ("a.example:443", None),
+            ("a.example:", None),
+            ("10.0.0.1", None),
+            ("[::1]", None),
+            ("[::1]:8443", None),
+            ("", None),
+        ];
+        for (text, due) in table {
+            let due = due.map(|name| Host::parse(name).unwrap());
+            assert_eq!(host(text, 8443), due, "{text}");
+        }
+    }
+
+    const OWN: &str = "forwarded: for=1.1.1.1 | x-forwarded-for: 1.1.1.1 | X_Forwarded_Proto: http | x-real-ip: 1.1.1.1 \
+         | x-http-method-override: DELETE | x-original-url: /admin | via: 1.0 old | expect: 100-continue | te: trailers \
+         | connection: keep-alive, via | accept: x";
+
+    #[test]
+    fn who_passed_it_is_said_by_us_alone() {
+        let (appliance, host) =
+            (Name::parse("edge-1").unwrap(), Host::parse("chukan.example").unwrap());
+        let path = Path::parse("/exchange/%7ea").unwrap();
+        let table = [
+            (
+                Version::HTTP_11,
+                "10.13.10.5:5000",
+                "/exchange/~a?q=%7e",
+                "accept: x | connection: te | forwarded: for=10.13.10.5;proto=https;host=chukan.example \
+                 | host: chukan.example | te: trailers | via: 1.0 old | via: 1.1 edge-1",
+            ),
+            (
+                Version::HTTP_2,
+                "[2001:db8::5]:5000",
+                "https://chukan.example/exchange/~a?q=%7e",
+                "accept: x | forwarded: for=\"[2001:db8::5]\";proto=https;host=chukan.example \
+                 | te: trailers | via: 1.0 old | via: 1.1 edge-1",
+            ),
+            (
+                Version::HTTP_2,
+                "[::ffff:10.13.10.5]:5000",
+                "https://chukan.example/exchange/~a?q=%7e",
+                "accept: x | forwarded: for=10.13.10.5;proto=https;host=chukan.example \
+                 | te: trailers | via: 1.0 old | via: 1.1 edge-1",
+            ),
+        ];
+        for (version, source, target, fields) in table {
+            let mut sent = request(Version::HTTP_11, "/exchange/%7ea?q=%7e", OWN);
+            let hop = Hop {
+                appliance: &appliance,
+                source: source.parse().unwrap(),
+                host: &host,
+                version,
+            };
+            forward(&mut sent, &path, &hop).unwrap();
+            assert_eq!(sent.uri.to_string(), target);
+            assert_eq!(sent.version, version);
+            assert_eq!(listed(&sent.headers), fields);
+        }
+    }
+
+    #[test]
+    fn an_answer_says_who_passed_it_back() {
+        let mut headers = map("connection: close | te: trailers | server: x | via: 1.1 far");
+        backward(&mut headers, Version::HTTP_2, &Name::parse("edge-1").unwrap());
+        assert_eq!(listed(&headers), "server: x | via: 1.1 far | via: 2 edge-1");
+    }
+
+    #[test]
+    fn trailers_have_nothing_that_only_a_head_may_have() {
+        let mut trailers = map(
+            "x-sum: 1 | host: a | content-length: 3 | te: trailers | x-forwarded-for: x | expect: x",
+        );
+        strip_trailers(&mut trailers);
+        assert_eq!(listed(&trailers), "x-sum: 1");
+    }
+}

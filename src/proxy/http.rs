@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use http::Version;
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -10,7 +11,7 @@ use tokio::time::Instant;
 use super::body::ResponseBody;
 use super::connection::Connection;
 use super::forward::Work;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Side};
 use super::route::Blocked;
 use super::snapshot::Snapshot;
 use super::wire::Answer;
@@ -26,7 +27,7 @@ pub(super) struct Aborted(pub(super) Reason);
 #[derive(Debug)]
 pub(super) struct Stopped {
     denied: Denied,
-    status: u16,
+    side: Side,
     detail: Option<&'static str>,
 }
 
@@ -42,8 +43,8 @@ pub(super) async fn serve(
     let began = Instant::now();
     connection.touch();
     let snapshot = connection.worker.snapshot();
-    let is_http1 = answer.is_some();
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
+    let version = parts.version;
     let judged = match facts::request(&parts, connection.to_address.port()) {
         Ok(judged) => judged,
         Err(malformed) => {
@@ -52,7 +53,6 @@ pub(super) async fn serve(
         }
     };
     let has_body = !body.is_end_stream();
-    header::request(&mut parts, &judged, connection.source.ip(), snapshot.appliance.name.as_str());
     let work = Work { connection: &connection, snapshot: &snapshot, judged: &judged, began };
     let mut response = match work.forward(parts, has_body.then_some(body)).await {
         Ok(Ok(response)) => response,
@@ -61,7 +61,9 @@ pub(super) async fn serve(
         }
         Err(aborted) => return Err(aborted),
     };
-    header::response(&mut response, snapshot.appliance.name.as_str(), is_http1);
+    let received = response.version();
+    header::backward(response.headers_mut(), received, &snapshot.appliance.name);
+    *response.version_mut() = version;
     response.body_mut().keep(answer);
     Ok(response)
 }
@@ -74,32 +76,29 @@ async fn refuse(
     request: Option<&Request>,
     answer: Option<Answer>,
 ) -> http::Response<ResponseBody> {
-    let Stopped { denied, status, detail } = stopped;
+    let Stopped { denied, side, detail } = stopped;
     let reason = denied.reason;
     let reference = connection.refuse(snapshot, denied, request, detail).await;
-    connection.count_outcome(status);
-    let refusal = Refusal { reason, status, reference };
-    let mut response = refusal.response(answer.is_some()).map(ResponseBody::own);
+    let refusal = Refusal { reason, side, reference };
+    connection.count_outcome(refusal.status().as_u16());
+    let version = if answer.is_some() { Version::HTTP_11 } else { Version::HTTP_2 };
+    let mut response = refusal.response(version).map(ResponseBody::own);
     response.body_mut().keep(answer);
     response
 }
 
 impl Stopped {
-    const fn malformed(detail: &'static str) -> Self {
+    pub(super) const fn malformed(detail: &'static str) -> Self {
         let denied = Denied::plain(Reason::MalformedRequest, Stage::Request);
-        Self { status: denied.reason.status(), denied, detail: Some(detail) }
+        Self { denied, side: Side::Client, detail: Some(detail) }
     }
 
     pub(super) const fn denied(denied: Denied) -> Self {
-        Self { status: denied.reason.status(), denied, detail: None }
+        Self { denied, side: Side::Client, detail: None }
     }
 
     pub(super) const fn upstream(reason: Reason, stage: Stage) -> Self {
-        Self {
-            status: reason.upstream_status(),
-            denied: Denied::plain(reason, stage),
-            detail: None,
-        }
+        Self { denied: Denied::plain(reason, stage), side: Side::Upstream, detail: None }
     }
 }
 

@@ -11,11 +11,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::connection::{Connection, Ended};
 use super::http;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Side};
 use super::socket;
 use super::wire::{Ending, Exchange, Guard, Late, Patience, Place, Watch};
 use crate::verdict::{Denied, Reason, Stage};
@@ -135,18 +135,26 @@ where
         Turn::Drained => finish(guard, Ended::Drained).await,
         Turn::Late(Late::Head) => {
             let denied = Denied::plain(Reason::Timeout, Stage::Request);
-            let status = denied.reason.status();
-            answer_and_end(connection, guard, denied, status, "a head was not completed in time")
-                .await
+            answer_and_end(
+                connection,
+                guard,
+                (denied, Side::Client),
+                "a head was not completed in time",
+            )
+            .await
         }
         Turn::Late(Late::Idle) => finish(guard, Ended::Idle).await,
         Turn::Late(Late::Write) => Ended::Broken(Reason::Timeout),
         Turn::Done(is_ok) => match exchange.breach() {
             Some(breach) if breach.place == Place::Head && is_ok => {
                 let denied = Denied::plain(breach.violation.reason(), Stage::Request);
-                let status = breach.violation.status();
-                answer_and_end(connection, guard, denied, status, breach.violation.description())
-                    .await
+                answer_and_end(
+                    connection,
+                    guard,
+                    (denied, Side::Head),
+                    breach.violation.description(),
+                )
+                .await
             }
             _ => finish(guard, done(connection, &exchange, is_ok)).await,
         },
@@ -158,7 +166,9 @@ fn done(connection: &Connection, exchange: &Exchange, is_ok: bool) -> Ended {
         Some(Ending::Clean) => Ended::Client,
         Some(Ending::InHead | Ending::InBody) => Ended::Broken(Reason::MalformedRequest),
         None if connection.worker.is_draining() => Ended::Drained,
-        None if is_ok => Ended::Refused,
+        None if connection.was_denied() => Ended::Refused,
+        // An answer before the end of the request, after which nothing more can be read from this client.
+        None if is_ok => Ended::Upstream,
         None => Ended::Broken(Reason::UpstreamFailed),
     }
 }
@@ -167,8 +177,7 @@ fn done(connection: &Connection, exchange: &Exchange, is_ok: bool) -> Ended {
 async fn answer_and_end<S>(
     connection: &Rc<Connection>,
     guard: Guard<S>,
-    denied: Denied,
-    status: u16,
+    (denied, side): (Denied, Side),
     detail: &'static str,
 ) -> Ended
 where
@@ -177,18 +186,21 @@ where
     let snapshot = connection.worker.snapshot();
     let reason = denied.reason;
     let reference = connection.refuse(&snapshot, denied, None, Some(detail)).await;
-    connection.count_outcome(status);
+    let refusal = Refusal { reason, side, reference };
+    connection.count_outcome(refusal.status().as_u16());
     let mut stream = guard.into_inner();
-    let bytes = Refusal { reason, status, reference }.bytes();
-    let written = timeout(WRITE_PATIENCE, stream.write_all(&bytes)).await;
+    let written = timeout(LAST_WORDS, stream.write_all(&refusal.to_bytes())).await;
     if matches!(written, Ok(Ok(()))) {
         close(stream).await;
     }
     Ended::Refused
 }
 
+/// What a client may still send into a lingering close.
+const LINGER_BYTES: u64 = 1 << 20;
+
 /// For the last words to somebody who may not be listening.
-const WRITE_PATIENCE: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 async fn finish<S>(guard: Guard<S>, ended: Ended) -> Ended
 where
@@ -203,9 +215,5 @@ async fn close<S>(mut stream: S)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let began = Instant::now();
-    if let Ok(Ok(())) = timeout(WRITE_PATIENCE, stream.shutdown()).await {
-        socket::linger(&mut stream).await;
-    }
-    tracing::trace!(took = ?began.elapsed(), "closed");
+    socket::linger(&mut stream, LINGER_BYTES, LAST_WORDS).await;
 }

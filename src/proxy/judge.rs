@@ -10,7 +10,7 @@ use super::worker::Worker;
 use crate::flow::Timestamp;
 use crate::ledger::Body;
 use crate::policy::Masked;
-use crate::verdict::{Denied, Stage, Verdict};
+use crate::verdict::{Denied, Reason, Stage, Verdict};
 
 /// Judges everything that `worker` carries. Cuts what is no longer allowed and nothing else; gives the
 /// number of connections that were cut.
@@ -33,7 +33,16 @@ pub(super) fn again(worker: &Worker) -> usize {
 
 fn is_cut(connection: &Rc<Connection>, snapshot: &Snapshot, now: Timestamp) -> bool {
     look_at_papers_again(connection, snapshot, now);
-    if let Verdict::Deny(denied) = snapshot.engine.decide(&connection.flow(now)) {
+    let flow = connection.flow(now);
+    let denied = match snapshot.engine.decide(&flow) {
+        Verdict::Deny(denied) => Some(denied),
+        // A relay has no request that could still decide it: its rule speaks `https` now.
+        Verdict::NotYet(_) if flow.endpoint.is_some() => {
+            Some(Denied::plain(Reason::Protocol, Stage::Dial))
+        }
+        Verdict::NotYet(_) | Verdict::Allow(_) => None,
+    };
+    if let Some(denied) = denied {
         let reason = denied.reason;
         record(connection, denied, None);
         connection.cut(reason);

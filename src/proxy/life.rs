@@ -3,9 +3,9 @@
 use std::net::TcpStream as StdStream;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::server::Acceptor;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
@@ -160,8 +160,7 @@ async fn open(connection: &Rc<Connection>, verdict: Verdict) -> bool {
 
 /// A `tls` passage has no words for a refusal: it ends in order, so that the client's own log says something.
 async fn turn_away(mut stream: TlsStream<Socket>) -> Ended {
-    let _gone = stream.shutdown().await;
-    socket::linger(&mut stream).await;
+    socket::linger(&mut stream, 64 << 10, Duration::from_secs(1)).await;
     Ended::Refused
 }
 

@@ -1,14 +1,34 @@
 //! The only reader of law directories, certificates and revocation lists; and the archive of accepted laws.
+//!
+//! Files may change while they are read. Everything is therefore read twice, after the youngest file has come to
+//! rest, and only what was the same both times is believed; a mixture is a fault, and the old law stays.
+//! Nothing here watches anything: who reloads, and when, is for the service to say.
+
+mod archive;
+mod desk;
+mod law;
+mod material;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
-use crate::appliance::Appliance;
+pub use archive::Archive;
+pub use law::{digest, load_law};
+
+use desk::Desk;
+
+use crate::appliance::{self, Appliance};
 use crate::flow::Name;
 use crate::ledger::PolicyDigest;
-use crate::policy::Law;
+use crate::policy::{self, Law};
 use crate::tls::{Credential, TrustStore};
-use crate::yaml::{Faults, SourceFile};
+use crate::yaml::{Fault, Faults, SourceFile};
+
+/// How often a reading is begun anew because files changed under it.
+const TRIES: u32 = 8;
+/// The pause before a reading is begun anew.
+const PAUSE: Duration = Duration::from_millis(25);
 
 /// Everything a snapshot is built from, read in one go.
 #[derive(Debug)]
@@ -23,14 +43,185 @@ pub struct Loaded {
     pub certificates: BTreeMap<Name, Credential>,
     /// SHA-256 over names and bytes of the law's files.
     pub digest: PolicyDigest,
-    /// The box file, the law's files and the public certificate files, as read: what the archive keeps.
+    /// The box file (first), the law's files and the public certificate files, as read: what the archive keeps.
     pub files: Vec<SourceFile>,
 }
 
-/// Reads box and law from disk.
+/// Reads box and law from disk. Blocks, at most about a second; what somebody should look at is added to the law's warnings.
 ///
 /// # Errors
 /// Every fault in one go.
 pub fn load(box_file: &Path) -> Result<Loaded, Faults> {
-    todo!()
+    settled(|desk| understand(desk, box_file))
+}
+
+/// Reads until two readings agree.
+fn settled<T>(read: impl Fn(&mut Desk) -> Result<T, Faults>) -> Result<T, Faults> {
+    for _ in 0..TRIES {
+        let mut desk = Desk::disk();
+        let outcome = read(&mut desk);
+        if desk.is_unchanged() {
+            return outcome;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let message = "the files kept changing while they were read";
+    let fault = Fault::nowhere("files_changing", message);
+    Err(Faults(vec![fault.remedy("try again when whoever writes them is done")]))
+}
+
+/// Box, law and certificates as the desk has them.
+fn understand(desk: &mut Desk, box_file: &Path) -> Result<Loaded, Faults> {
+    let file = law::box_file(desk, box_file)?;
+    let appliance = appliance::understand(&file)?;
+    let mut faults = Faults::new();
+    let certificates = material::certificates(desk, &appliance.certificates, &mut faults);
+    let files = law::files(desk, &appliance.policies, &file);
+    let law = files.and_then(|files| {
+        let digest = digest(&files);
+        policy::understand(&files, Some(&appliance)).map(|law| (law, files, digest))
+    });
+    let (mut law, files, digest) = match law {
+        Ok(read) => read,
+        Err(more) => {
+            faults.extend(more);
+            return Err(faults.sorted());
+        }
+    };
+    let trust = material::trust(desk, &law.engine.model().trust, &mut faults);
+    if !faults.is_sound() {
+        return Err(faults.sorted());
+    }
+    law.warnings.extend(faults);
+    let files = [vec![file], files, desk.public()].concat();
+    Ok(Loaded { appliance, law, trust, certificates, digest, files })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
+    use super::{Archive, Loaded, load};
+    use crate::flow::Revocation;
+    use crate::tls::fixture::{Authority, San, now};
+    use crate::yaml::Faults;
+
+    /// The box and the law of `policies/tokyo` in a folder of their own, with certificates made on the spot.
+    struct Desk {
+        folder: tempfile::TempDir,
+        union: Authority,
+    }
+
+    impl Desk {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+            let desk = Self { folder, union: Authority::new("union-ca") };
+            fs::create_dir(desk.at("tokyo")).unwrap();
+            fs::create_dir(desk.at("certs")).unwrap();
+            for file in fs::read_dir(from.join("tokyo")).unwrap() {
+                let file = file.unwrap();
+                fs::copy(file.path(), desk.at("tokyo").join(file.file_name())).unwrap();
+            }
+            fs::copy(from.join("tokyo.appliance.yaml"), desk.at("box.yaml")).unwrap();
+            let center = Authority::new("center-ca");
+            for (name, authority) in [("union", &desk.union), ("center", &center)] {
+                let leaf = authority.leaf(&[San::Dns("edge.union.example")]);
+                desk.write(&format!("certs/{name}-ca.pem"), &authority.pem());
+                desk.write(&format!("certs/{name}-facing.pem"), &leaf.chain_pem());
+                desk.write(&format!("certs/{name}-facing.key"), &leaf.key_pem());
+            }
+            fs::write(desk.at("certs/center-ca.crl"), center.list(&[], 3)).unwrap();
+            desk.revoke(&[]);
+            desk
+        }
+
+        fn at(&self, name: &str) -> PathBuf {
+            self.folder.path().join(name)
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            fs::write(self.at(name), text).unwrap();
+        }
+
+        fn revoke(&self, serials: &[u8]) {
+            fs::write(self.at("certs/union-ca.crl"), self.union.list(serials, 3)).unwrap();
+        }
+
+        fn load(&self) -> Result<Loaded, Faults> {
+            load(&self.at("box.yaml"))
+        }
+
+        /// What a certificate of the union comes to under `loaded`.
+        fn revocation(&self, loaded: &Loaded) -> Revocation {
+            let trust = &loaded.trust["union-ca"];
+            trust.certificate(&self.union.leaf(&[]).chain(), now()).revocation
+        }
+    }
+
+    fn codes(faults: &Faults) -> Vec<&'static str> {
+        faults.0.iter().map(|fault| fault.code).collect()
+    }
+
+    #[test]
+    fn box_law_and_certificates_are_read_in_one_go() {
+        let desk = Desk::new();
+        let loaded = desk.load().unwrap();
+        assert_eq!((loaded.trust.len(), loaded.certificates.len()), (2, 2));
+        assert!(matches!(desk.revocation(&loaded), Revocation::Good { .. }));
+        let law = super::load_law(&desk.at("tokyo")).unwrap();
+        assert_eq!(loaded.digest, super::digest(&law));
+        assert_eq!(&*loaded.files[0].name, desk.at("box.yaml").to_str().unwrap());
+        let keys = loaded.files.iter().filter(|file| file.name.ends_with(".key"));
+        assert_eq!(keys.count(), 0);
+        assert!(codes(&loaded.law.warnings).contains(&"key_readable"));
+    }
+
+    #[test]
+    fn mistakes_of_law_and_certificates_are_told_together() {
+        let desk = Desk::new();
+        desk.write("tokyo/90-more.yaml", "version: 1\nnonsense: true\n");
+        fs::remove_file(desk.at("certs/union-facing.key")).unwrap();
+        let faults = desk.load().unwrap_err();
+        assert!(codes(&faults).contains(&"file_missing"), "{faults:?}");
+        assert!(faults.errors() > 1, "{faults:?}");
+    }
+
+    #[test]
+    fn a_faulty_law_on_disk_leaves_the_last_accepted_one_with_todays_keys_and_lists() {
+        let desk = Desk::new();
+        let archive = Archive::open(&desk.at("state"));
+        let accepted = desk.load().unwrap();
+        archive.keep(&accepted).unwrap();
+        desk.write("tokyo/10-systems.yaml", "version: 1\nsystems: [nonsense]\n");
+        desk.write("certs/center-ca.pem", "nonsense");
+        desk.revoke(&[7]);
+        assert!(desk.load().is_err());
+        assert_eq!(archive.last_accepted(), Some(accepted.digest));
+        let last = archive.load_last().unwrap();
+        assert_eq!(last.digest, accepted.digest);
+        assert_eq!((last.trust.len(), last.certificates.len()), (2, 2));
+        assert_eq!(desk.revocation(&last), Revocation::Revoked);
+        // Keys are never in the archive: without them there is nothing to serve with.
+        fs::remove_file(desk.at("certs/union-facing.key")).unwrap();
+        assert!(codes(&archive.load_last().unwrap_err()).contains(&"file_missing"));
+        let stored = walk(&desk.at("state"));
+        assert!(stored.iter().all(|file| !fs::read_to_string(file).unwrap().contains("PRIVATE")));
+    }
+
+    #[test]
+    fn the_box_file_may_be_what_is_faulty() {
+        let desk = Desk::new();
+        let archive = Archive::open(&desk.at("state"));
+        archive.keep(&desk.load().unwrap()).unwrap();
+        desk.write("box.yaml", "version: 1\n");
+        assert!(desk.load().is_err());
+        assert!(archive.load_last().is_ok());
+    }
+
+    fn walk(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+    }
 }

@@ -58,8 +58,8 @@ impl Credential {
         self.fingerprint
     }
 
-    /// For either leg's configuration.
-    pub(super) fn resolver(&self) -> Arc<SingleCertAndKey> {
+    /// For either leg's configuration; it signs, and does not give the key away.
+    pub fn resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::new(SingleCertAndKey::from(Arc::clone(&self.key)))
     }
 }

@@ -1,6 +1,7 @@
 //! Certificates and lists for the tests of this crate, made on the spot. Only what a test asks for.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationList,
@@ -8,9 +9,13 @@ use rcgen::{
     Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber,
     SigningKey,
 };
-use rustls_pki_types::CertificateDer;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::time_provider::TimeProvider;
+use rustls::{DigitallySignedStruct, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use time::OffsetDateTime;
 
+use super::provider;
 use crate::flow::Timestamp;
 
 /// The day that the tests stand on.
@@ -21,6 +26,53 @@ pub(crate) fn now() -> Timestamp {
 /// A day from the day of the tests, in days.
 pub(crate) fn day(days: i64) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(now().as_seconds() + days * 86_400).unwrap()
+}
+
+/// A client that believes any server; what is tested is the server.
+#[derive(Debug)]
+pub(crate) struct Credulous;
+
+impl ServerCertVerifier for Credulous {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The clock of the day of the tests.
+#[derive(Debug)]
+pub(crate) struct Day;
+
+impl TimeProvider for Day {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(now().as_seconds()).unwrap();
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
 }
 
 /// A subject alternative name.

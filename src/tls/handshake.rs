@@ -4,69 +4,18 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::server::{Acceptor, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::time_provider::TimeProvider;
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, HandshakeKind, ServerConfig,
-    ServerConnection, SignatureScheme,
-};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, ServerConfig, ServerConnection};
+use rustls_pki_types::{PrivateKeyDer, ServerName};
 
-use super::fixture::{Authority, Leaf, San, day, now};
+use super::fixture::{Authority, Credulous, Day, Leaf, San, day, now};
 use super::{Credential, TrustStore, agreed, client_refusal, hello, offered, originate};
 use super::{provider, terminate, upstream_refusal};
 use crate::flow::{self, Alpn, Chain, Host, Identity, Paper, TlsVersion};
 use crate::verdict::Reason;
 
 const NAME: &str = "chukan.center.example";
-
-/// A client that believes any server; what is tested is the server.
-#[derive(Debug)]
-struct Credulous;
-
-impl ServerCertVerifier for Credulous {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        provider().signature_verification_algorithms.supported_schemes()
-    }
-}
-
-#[derive(Debug)]
-struct Day;
-
-impl TimeProvider for Day {
-    fn current_time(&self) -> Option<UnixTime> {
-        let seconds = u64::try_from(now().as_seconds()).unwrap();
-        Some(UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)))
-    }
-}
 
 fn versions(text: &str) -> BTreeSet<TlsVersion> {
     let all = [TlsVersion::Tls12, TlsVersion::Tls13];

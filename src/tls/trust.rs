@@ -42,6 +42,15 @@ struct Path {
     revocation: Revocation,
 }
 
+/// One try at a path: at this time, for this use.
+#[derive(Clone, Copy)]
+struct Attempt<'p> {
+    leaf: &'p EndEntityCert<'p>,
+    intermediates: &'p [CertificateDer<'p>],
+    time: UnixTime,
+    usage: KeyUsage,
+}
+
 impl TrustStore {
     /// Takes PEM roots and revocation lists (PEM or DER, several in one file are fine); `None` = no lists are kept.
     ///
@@ -117,12 +126,12 @@ impl TrustStore {
         usage: KeyUsage,
     ) -> Option<Path> {
         let leaf = EndEntityCert::try_from(leaf).ok()?;
-        for time in moments(leaf.der(), intermediates, now) {
-            match self.verify(&leaf, intermediates, time, usage, None) {
+        for time in moments(&leaf.der(), intermediates, now) {
+            let attempt = Attempt { leaf: &leaf, intermediates, time, usage };
+            match self.verify(&attempt, None) {
                 Ok(path) => {
-                    let issuers = issuers(&path);
-                    let revocation = self.revocation(&issuers, |options| {
-                        self.verify(&leaf, intermediates, time, usage, Some(options)).map(drop)
+                    let revocation = self.revocation(&issuers(&path), |options| {
+                        self.verify(&attempt, Some(options)).map(drop)
                     });
                     return Some(Path { window: self.window(&path)?, revocation });
                 }
@@ -135,12 +144,10 @@ impl TrustStore {
 
     fn verify<'p>(
         &'p self,
-        leaf: &'p EndEntityCert<'p>,
-        intermediates: &'p [CertificateDer<'p>],
-        time: UnixTime,
-        usage: KeyUsage,
+        attempt: &Attempt<'p>,
         revocation: Option<RevocationOptions<'_>>,
     ) -> Result<VerifiedPath<'p>, webpki::Error> {
+        let Attempt { leaf, intermediates, time, usage } = *attempt;
         let algorithms = provider().signature_verification_algorithms.all;
         let anchors = &self.inner.anchors;
         leaf.verify_for_usage(algorithms, anchors, intermediates, time, usage, revocation, None)
@@ -200,11 +207,11 @@ fn nothing(bytes: &[u8]) -> Certificate {
 /// The times at which a path may hold: now, and the beginnings of the presented certificates. A path whose dates
 /// overlap at all holds at the latest of its beginnings.
 fn moments(
-    leaf: CertificateDer<'_>,
+    leaf: &CertificateDer<'_>,
     intermediates: &[CertificateDer<'_>],
     now: Timestamp,
 ) -> Vec<UnixTime> {
-    let beginnings = std::iter::once(&leaf).chain(intermediates).filter_map(peer::window);
+    let beginnings = std::iter::once(leaf).chain(intermediates).filter_map(peer::window);
     let times = std::iter::once(now).chain(beginnings.map(|window| window.not_before));
     times
         .map(|time| u64::try_from(time.as_seconds()).unwrap_or(0))
@@ -355,7 +362,7 @@ mod tests {
         });
         assert_eq!(facts(&trust, &server_only).chain, Chain::Untrusted);
         let below = root.intermediate("office", -20, 20).leaf(&[]);
-        let alone = trust.certificate(&[below.certificate.clone()], now());
+        let alone = trust.certificate(std::slice::from_ref(&below.certificate), now());
         assert_eq!(alone.chain, Chain::Untrusted);
         assert_eq!(facts(&trust, &below).chain, Chain::Trusted);
     }
@@ -386,7 +393,7 @@ mod tests {
         assert_eq!(revocation(roots, &leaf, &[root.list(&[7], 3)]), Revocation::Revoked);
         // The list of another authority, and one that a stranger signed in its name.
         for list in [Authority::new("other").list(&[], 3), Authority::new("union").list(&[], 3)] {
-            assert_eq!(revocation(roots, &leaf, &[list.clone()]), Revocation::Unknown);
+            assert_eq!(revocation(roots, &leaf, std::slice::from_ref(&list)), Revocation::Unknown);
             assert_eq!(revocation(roots, &leaf, &[list, root.list(&[], 3)]), good);
         }
         // A stranger cannot revoke in the name of the authority either.
@@ -419,12 +426,13 @@ mod tests {
         let leaf = office.leaf(&[]);
         let roots: &[&Authority] = &[&root];
         let (above, below) = (root.list(&[], 20), office.list(&[], 10));
-        assert_eq!(revocation(roots, &leaf, &[above.clone()]), Revocation::Unknown);
-        assert_eq!(revocation(roots, &leaf, &[below.clone()]), Revocation::Unknown);
-        let both = [above.clone(), below.clone()];
-        assert_eq!(revocation(roots, &leaf, &both), Revocation::Good { until: at(10) });
+        assert_eq!(revocation(roots, &leaf, std::slice::from_ref(&above)), Revocation::Unknown);
+        assert_eq!(revocation(roots, &leaf, std::slice::from_ref(&below)), Revocation::Unknown);
         let in_one_file = [[above.clone(), below.clone()].concat()];
-        assert_eq!(revocation(roots, &leaf, &in_one_file), Revocation::Good { until: at(10) });
+        let both = [above, below.clone()];
+        for lists in [&both[..], &in_one_file[..]] {
+            assert_eq!(revocation(roots, &leaf, lists), Revocation::Good { until: at(10) });
+        }
         // Revoked beats unknown, at the leaf and above it.
         assert_eq!(revocation(roots, &leaf, &[office.list(&[7], 10)]), Revocation::Revoked);
         assert_eq!(revocation(roots, &leaf, &[root.list(&[9], 10), below]), Revocation::Revoked);

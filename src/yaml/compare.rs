@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization;
 
-/// The form in which Japanese texts are compared: NFKC, and the characters that Shift_JIS tables map in two ways
+/// The form in which Japanese texts are compared: NFKC, and the characters that tables of Shift JIS map in two ways
 /// (`～` `〜`, `－` `−`, `―` `—`, `∥` `‖`) as one.
 pub fn folded(text: &str) -> String {
     text.nfkc()

@@ -109,12 +109,22 @@ impl Fault {
     }
 }
 
+/// The fault of a key that is there twice.
+pub(crate) fn duplicate(key: &str, second: &Place, first: &Place) -> Fault {
+    let message = format!("key {} is there twice", quoted(key));
+    Fault::error("duplicate_key", second, message).label("again here").and(first, "first here")
+}
+
 /// The fault of a name that nothing of this kind has.
 pub(crate) fn unknown_name(kind: &str, name: &str, place: &Place, names: &[&str]) -> Fault {
     let near = suggest(name, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
     let few = || match names {
         [] => format!("there is no {kind} at all"),
-        names => names.iter().take(6).map(|name| quoted(name)).collect::<Vec<_>>().join(" "),
+        names => {
+            let few: Vec<_> = names.iter().take(6).map(|name| quoted(name)).collect();
+            let more = if names.len() > few.len() { " …" } else { "" };
+            format!("there is {}{more}", few.join(" "))
+        }
     };
     let remedy = near.unwrap_or_else(few);
     Fault::error("unknown_name", place, format!("no {kind} {}", quoted(name))).remedy(remedy)

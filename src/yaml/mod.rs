@@ -5,6 +5,7 @@
 //! first mistake of a file, forgets whether a value was quoted and names one place of a duplicate; here all mistakes
 //! of all files are found in one go, each at its place.
 
+mod address;
 mod compare;
 mod fault;
 mod node;
@@ -18,11 +19,11 @@ pub use compare::{folded, suggest};
 pub use fault::{Fault, Faults, Severity};
 pub use place::{Place, SourceFile};
 
-pub(crate) use fault::unknown_name;
-pub(crate) use node::{Entry, Kind, Node};
+pub(crate) use fault::{duplicate, unknown_name};
+pub(crate) use node::{Kind, Node};
 pub(crate) use parse::parse;
 pub(crate) use place::joined;
-pub(crate) use read::{At, Keys, Named, Nullable, Read, mapping};
+pub(crate) use read::{At, Keys, Mapped, Named, Nullable, Read, mapping};
 pub(crate) use value::{
     Count, Moment, Scalar, Size, Version, Word, Written, Wrong, quoted, unknown_word,
 };

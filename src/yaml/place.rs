@@ -27,6 +27,11 @@ pub struct Place {
     pub text: Arc<str>,
 }
 
+impl SourceFile {
+    /// The most bytes that are read of one file; whoever reads it from a disk can stop one byte later.
+    pub const BYTES_MAX: usize = 4 << 20;
+}
+
 impl Place {
     /// The beginning of a file of which no line can be shown.
     pub fn file(name: &Arc<str>) -> Self {

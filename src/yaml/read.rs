@@ -1,6 +1,8 @@
 //! [`Node`] → values: keys, lists and mappings of names, with every mistake put among the faults and the reading
 //! going on. What is missing or wrong becomes `None`, reported once and here.
 
+use std::sync::Arc;
+
 use super::compare::{folded, suggest};
 use super::node::{Entry, Kind, Node, Style};
 use super::value::{Scalar, Written, Wrong, quoted};
@@ -43,12 +45,12 @@ fn scalar<T: Scalar>(node: &Node) -> Result<T, Wrong> {
         }
     };
     let plain = style == Style::Plain;
-    let written = |text| T::parse(Written { text, plain });
-    written(text).map_err(|wrong| {
+    T::parse(Written { text, plain }).map_err(|wrong| {
         let fold = folded(text).trim().to_owned();
         let candidates = [fold.to_lowercase(), fold];
-        let meant =
-            candidates.iter().find(|candidate| **candidate != **text && written(candidate).is_ok());
+        let meant = candidates.iter().find(|candidate| {
+            **candidate != **text && T::parse(Written { text: candidate, plain }).is_ok()
+        });
         match meant {
             Some(meant) => wrong.remedy(format!("did you mean `{meant}`?")),
             None => wrong,
@@ -101,8 +103,6 @@ impl<T: Read> Read for Nullable<T> {
 /// not look like many.
 #[derive(Debug)]
 pub(crate) struct Named<T> {
-    /// Where it is written.
-    pub(crate) place: Place,
     /// The names in the order of the file, with what they stand for.
     pub(crate) entries: Vec<(At<Name>, Option<T>)>,
 }
@@ -115,18 +115,24 @@ impl<T: Read> Read for Named<T> {
         };
         let mut named = Vec::with_capacity(entries.len());
         for entry in entries.iter() {
-            let name = name(entry, faults);
+            let name = name(entry, faults).or_else(|| meant_name(entry));
             let value = T::read(&entry.value, faults);
             named.extend(name.map(|name| (name, value)));
         }
-        Some(Self { place: node.name_place().clone(), entries: named })
+        Some(Self { entries: named })
     }
 }
 
 fn name(entry: &Entry, faults: &mut Faults) -> Option<At<Name>> {
-    let kind = Kind::Scalar(entry.key.clone(), entry.style);
+    let kind = Kind::Scalar(Arc::clone(&entry.key), entry.style);
     let node = Node { place: entry.place.clone(), label: None, kind, size: 1 };
     At::read(&node, faults)
+}
+
+/// The name that a wrong one was meant to be, so that those who use it are not blamed for it.
+fn meant_name(entry: &Entry) -> Option<At<Name>> {
+    let value = Name::parse(folded(&entry.key).trim().to_lowercase().as_str()).ok()?;
+    Some(At { value, place: entry.place.clone() })
 }
 
 fn wrong_kind(due: &str, node: &Node) -> Fault {
@@ -149,6 +155,11 @@ impl<'a, 'f> Keys<'a, 'f> {
         }
         faults.push(wrong_kind("a mapping", node));
         None
+    }
+
+    /// All keys that are there.
+    pub(crate) fn written(&self) -> Vec<Arc<str>> {
+        self.entries.iter().map(|entry| Arc::clone(&entry.key)).collect()
     }
 
     /// A key that must be there.
@@ -198,6 +209,15 @@ impl<'a, 'f> Keys<'a, 'f> {
     }
 }
 
+/// A mapping that was read.
+pub(crate) trait Mapped {
+    /// Where it is written.
+    fn place(&self) -> &Place;
+
+    /// Whether the key is not there at all; one with a wrong value is there.
+    fn lacks(&self, key: &str) -> bool;
+}
+
 /// Declares a mapping of the file as a struct with the same keys. What is written wrongly or left out is `None`;
 /// keys that are `checked` must be right but say nothing more, and those that come `later` are refused.
 macro_rules! mapping {
@@ -210,14 +230,26 @@ macro_rules! mapping {
         #[derive(Debug)]
         pub(crate) struct $name {
             pub(crate) place: crate::yaml::Place,
+            pub(crate) written: Vec<std::sync::Arc<str>>,
             $(pub(crate) $key: Option<$type>,)+
+        }
+
+        impl crate::yaml::Mapped for $name {
+            fn place(&self) -> &crate::yaml::Place {
+                &self.place
+            }
+
+            fn lacks(&self, key: &str) -> bool {
+                self.written.iter().all(|written| &**written != key)
+            }
         }
 
         impl crate::yaml::Read for $name {
             fn read(node: &crate::yaml::Node, faults: &mut crate::yaml::Faults) -> Option<Self> {
                 let mut keys = crate::yaml::Keys::of(node, faults)?;
                 let place = node.name_place().clone();
-                let read = Self { place, $($key: keys.$need(stringify!($key)),)+ };
+                let written = keys.written();
+                let read = Self { place, written, $($key: keys.$need(stringify!($key)),)+ };
                 $($(drop(keys.$rule::<$kind>(stringify!($checked)));)+)?
                 $($(keys.later(stringify!($later));)+)?
                 keys.finish();

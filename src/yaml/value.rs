@@ -1,10 +1,8 @@
-//! One text → one value: names, numbers, addresses, times, words. Each is refused where another program could read
+//! One text → one value: names, numbers, times, words (addresses are in `address`). Each is refused where another program could read
 //! it as something else (`no`, `010`, full-width digits).
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, UtcOffset};
 
@@ -95,6 +93,11 @@ impl<'a> Written<'a> {
         }
     }
 
+    /// The text, where quotes would not make a number or a truth value of it right.
+    pub(super) fn unquoted(self, due: &str) -> Result<&'a str, Wrong> {
+        self.text(due).map_err(|wrong| Wrong { remedy: None, ..wrong })
+    }
+
     /// A whole number in decimal digits, without quotes, sign or leading zero.
     fn number<N: std::str::FromStr>(self, due: &str) -> Result<N, Wrong> {
         if !self.plain {
@@ -106,7 +109,7 @@ impl<'a> Written<'a> {
 }
 
 /// `text` where it is decimal digits without a leading zero.
-fn digits(text: &str) -> Option<&str> {
+pub(super) fn digits(text: &str) -> Option<&str> {
     let fits = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
     (fits && (text == "0" || !text.starts_with('0'))).then_some(text)
 }
@@ -168,7 +171,8 @@ impl Scalar for Version {
 
 impl Scalar for Duration {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("a duration such as `250ms`, `10s`, `5m`, `72h`, `30d` or `7y`")?;
+        let text =
+            written.unquoted("a duration such as `250ms`, `10s`, `5m`, `72h`, `30d` or `7y`")?;
         let wrong = || {
             Wrong::value(format!(
                 "{} is not a duration such as `250ms`, `10s`, `5m`, `72h`, `30d` or `7y`",
@@ -200,7 +204,7 @@ pub(crate) struct Size(pub(crate) u64);
 
 impl Scalar for Size {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("a size such as `64KiB`")?;
+        let text = written.unquoted("a size such as `64KiB`")?;
         let wrong = || {
             Wrong::value(format!(
                 "{} is not a size such as `512B`, `64KiB`, `16MiB` or `1GiB`",
@@ -263,10 +267,10 @@ fn midnight(day: Date, offset: i32) -> Timestamp {
 impl Scalar for Moment {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
         let due = "a date such as `2020-06-15` or a time such as `2020-06-15T09:00:00+09:00`";
-        let text = written.text(due)?;
+        let text = written.unquoted(due)?;
         let day = Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
         // What a `Timestamp` can hold.
-        let day = day.filter(|day| (1700..=2250).contains(&day.year()));
+        let day = day.filter(|day| text.len() == 10 && (1700..=2250).contains(&day.year()));
         let time = || Timestamp::parse(text).ok().map(Self::Time);
         day.map(Self::Day)
             .or_else(time)
@@ -274,70 +278,9 @@ impl Scalar for Moment {
     }
 }
 
-impl Scalar for IpAddr {
-    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("an address")?;
-        let address =
-            text.parse().ok().ok_or_else(|| Wrong::address(text, "not an IPv4 or IPv6 address"))?;
-        plain_address(address).ok_or_else(|| mapped(text, address))
-    }
-}
-
-impl Scalar for SocketAddr {
-    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("an address with a port, such as `10.0.0.1:443`")?;
-        let socket: Self = text.parse().ok().ok_or_else(|| {
-            Wrong::address(
-                text,
-                "not an address with a port, such as `10.0.0.1:443` or `[2001:db8::1]:443`",
-            )
-        })?;
-        let port = text.rsplit(':').next().unwrap_or_default();
-        if socket.port() == 0 || digits(port).is_none() {
-            return Err(Wrong::address(
-                text,
-                "a port is a number from 1 to 65535, without leading zeros",
-            ));
-        }
-        plain_address(socket.ip()).ok_or_else(|| mapped(text, socket.ip()))?;
-        Ok(socket)
-    }
-}
-
-impl Scalar for IpNet {
-    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("an address range such as `10.0.0.0/24`")?;
-        let (address, prefix) =
-            text.split_once('/').map_or((text, None), |(address, prefix)| (address, Some(prefix)));
-        let wrong = || {
-            Wrong::address(text, "not an address range such as `10.0.0.0/24` or `2001:db8::/64`")
-        };
-        let address: IpAddr = address.parse().ok().ok_or_else(wrong)?;
-        plain_address(address).ok_or_else(|| mapped(text, address))?;
-        let Some(prefix) = prefix else { return Ok(Self::from(address)) };
-        let length = digits(prefix).and_then(|prefix| prefix.parse().ok()).ok_or_else(wrong)?;
-        let net = Self::new(address, length).ok().ok_or_else(wrong)?;
-        if net.addr() == net.network() {
-            return Ok(net);
-        }
-        Err(Wrong::address(text, "the address has bits beyond its prefix")
-            .remedy(format!("did you mean `{}`?", net.trunc())))
-    }
-}
-
-/// The address, unless it is an IPv4 one in IPv6 clothes: the law has one name for one address.
-fn plain_address(address: IpAddr) -> Option<IpAddr> {
-    (address.to_canonical() == address).then_some(address)
-}
-
-fn mapped(text: &str, address: IpAddr) -> Wrong {
-    Wrong::address(text, "an IPv4 address inside an IPv6 one")
-        .remedy(format!("write `{}`", address.to_canonical()))
-}
-
 impl Scalar for Host {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("a host name")?;
+        let text = written.unquoted("a host name")?;
         Self::parse(text)
             .map_err(|why| Wrong::value(format!("{} is not a host name: {why}", quoted(text))))
     }
@@ -345,7 +288,7 @@ impl Scalar for Host {
 
 impl Scalar for Identity {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("an identity such as `dns:a.example`")?;
+        let text = written.unquoted("an identity such as `dns:a.example`")?;
         let remedy = |wrong: Wrong| {
             if Host::parse(text).is_ok() {
                 wrong.remedy(format!("did you mean `dns:{text}`?"))
@@ -361,7 +304,7 @@ impl Scalar for Identity {
 
 impl Scalar for Method {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        let text = written.text("a method")?;
+        let text = written.unquoted("a method")?;
         let method =
             Self::parse(text).map_err(|why| Wrong::value(format!("{}: {why}", quoted(text))))?;
         // Methods are case-sensitive, so that `get` would be one that no client ever sends.
@@ -408,4 +351,152 @@ impl Word for TlsVersion {
     const DUE: &'static str = "a TLS version";
     const WORDS: &'static [(&'static str, Option<Self>)] =
         &[("1.3", Some(Self::Tls13)), ("1.2", Some(Self::Tls12))];
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Debug;
+    use std::time::Duration;
+
+    use super::{Count, Moment, Scalar, Size, Version, Written, quoted};
+    use crate::flow::{Host, Identity, Method, Name, Timestamp, TlsVersion};
+
+    fn plain<T: Scalar + Debug>(text: &str) -> Result<T, String> {
+        T::parse(Written { text, plain: true })
+            .map_err(|wrong| format!("{} {}", wrong.code, wrong.message))
+    }
+
+    fn in_quotes<T: Scalar + Debug>(text: &str) -> Result<T, String> {
+        T::parse(Written { text, plain: false })
+            .map_err(|wrong| format!("{} {}", wrong.code, wrong.message))
+    }
+
+    #[test]
+    fn what_another_program_reads_as_something_else_is_no_name() {
+        for text in ["no", "on", "y", "true", "null", "~", "", "010", "1e3", "0x1f"] {
+            assert!(
+                plain::<Name>(text).unwrap_err().starts_with("wrong_type a name is due here"),
+                "{text}"
+            );
+            assert!(
+                plain::<String>(text).unwrap_err().starts_with("wrong_type a text is due here"),
+                "{text}"
+            );
+        }
+        assert!(in_quotes::<Name>("no").is_ok());
+        assert_eq!(in_quotes::<String>("010"), Ok("010".to_owned()));
+        assert_eq!(
+            in_quotes::<String>(" "),
+            Err("bad_value a text is due here, not a blank".to_owned())
+        );
+        for text in ["Existing", "a_b", "１a", "ａ", "1a"] {
+            assert!(plain::<Name>(text).unwrap_err().starts_with("bad_name "), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_decimal_digits_without_quotes() {
+        assert_eq!(plain("64"), Ok(Count(64)));
+        assert!(in_quotes::<Count>("64").unwrap_err().starts_with("wrong_type"));
+        for text in
+            ["010", "0", "+1", "-1", "1_000", "0x10", "1.0", "６４", "4294967296", "", "no", "1 "]
+        {
+            assert!(plain::<Count>(text).unwrap_err().starts_with("bad_value"), "{text}");
+        }
+        assert_eq!(plain("1"), Ok(Version));
+        assert_eq!(
+            plain::<Version>("2"),
+            Err("bad_value version 2 is not known; this program reads version 1".to_owned())
+        );
+        assert_eq!(plain("true"), Ok(true));
+        for text in ["yes", "True", "1"] {
+            assert!(plain::<bool>(text).is_err(), "{text}");
+        }
+        assert!(in_quotes::<bool>("true").is_err());
+    }
+
+    #[test]
+    fn durations_and_sizes_have_units() {
+        let table = [
+            ("250ms", 250),
+            ("10s", 10_000),
+            ("5m", 300_000),
+            ("72h", 259_200_000),
+            ("30d", 2_592_000_000),
+        ];
+        for (text, millis) in table {
+            assert_eq!(plain(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        assert!(plain::<Duration>("7y").unwrap() >= Duration::from_hours(24) * (7 * 365 + 2));
+        for text in [
+            "10",
+            "0s",
+            "010s",
+            "10 s",
+            "１０s",
+            "10S",
+            "1.5h",
+            "-1s",
+            "s",
+            "101y",
+            "99999999999999999999s",
+        ] {
+            assert!(plain::<Duration>(text).is_err(), "{text}");
+        }
+        assert_eq!(plain("64KiB"), Ok(Size(65_536)));
+        assert_eq!(plain("1GiB"), Ok(Size(1 << 30)));
+        for text in ["64", "64KB", "64kib", "0B", "064KiB", "18446744073709551615KiB"] {
+            assert!(plain::<Size>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_of_its_zone_and_still_belongs_to_its_end() {
+        let tokyo = 9 * 3600;
+        let day: Moment = plain("2020-06-15").unwrap();
+        assert_eq!(day.begin(tokyo), Timestamp::parse("2020-06-14T15:00:00Z").unwrap());
+        assert_eq!(day.end(tokyo), Timestamp::parse("2020-06-15T15:00:00Z").unwrap());
+        let time: Moment = plain("2020-06-15T09:00:00+09:00").unwrap();
+        assert_eq!(time.begin(tokyo), time.end(0));
+        assert_eq!(
+            plain::<Moment>("2020-02-29").unwrap().end(0),
+            Timestamp::parse("2020-03-01T00:00:00Z").unwrap()
+        );
+        for text in [
+            "2020-6-15",
+            "2020-02-30",
+            "2019-02-29",
+            "2020/06/15",
+            "２０２０-06-15",
+            "令和2年6月15日",
+            "9999-12-31",
+            "+2020-06-15",
+            "2020-06-15 09:00",
+        ] {
+            assert!(plain::<Moment>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn words_of_http_and_tls() {
+        assert!(plain::<Host>("chukan.center.example").is_ok());
+        assert!(plain::<Host>("*.center.example").is_err());
+        assert!(plain::<Identity>("uri:urn:example:a").is_ok());
+        let bare = Identity::parse("a.example");
+        assert!(bare.is_err());
+        let wrong =
+            <Identity as Scalar>::parse(Written { text: "a.example", plain: true }).unwrap_err();
+        assert_eq!(wrong.remedy.as_deref(), Some("did you mean `dns:a.example`?"));
+        assert!(plain::<Method>("get").unwrap_err().contains("upper case"));
+        assert!(plain::<Method>("PURGE").is_ok());
+        assert_eq!(in_quotes("1.3"), Ok(TlsVersion::Tls13));
+        assert!(plain::<TlsVersion>("1.3").unwrap_err().starts_with("wrong_type"));
+        assert!(in_quotes::<TlsVersion>("1.1").is_err());
+    }
+
+    #[test]
+    fn a_quoted_text_is_short_and_harmless() {
+        assert_eq!(quoted("中間\u{1b}[2J\u{202e}"), "`中間\\u{1b}[2J\\u{202e}`");
+        assert_eq!(quoted(&"あ".repeat(100)), format!("`{}…`", "あ".repeat(80)));
+    }
 }

@@ -154,7 +154,7 @@ certificates:
 listeners:
   union-lan:    { bind: ["127.30.0.1:8443"], mode: reverse, certificate: union-facing, clients: union-ca }
   center-guard: { bind: ["127.30.0.2:8443"], mode: refuse }
-limits: { disk_reserve: 1MiB }
+limits: { disk_reserve: 1MiB, sync_timeout: 30s } # the disk of a test machine is shared with everything else
 YAML
   mkdir -p state run
 }
@@ -163,6 +163,7 @@ YAML
 nginx_start() {
   mkdir -p nginx/store nginx/tmp
   cat > nginx/nginx.conf <<CONF
+user root;
 daemon off;
 worker_processes 1;
 pid $PWD/nginx/pid;

@@ -4,6 +4,7 @@ mod crash;
 mod fault;
 mod format;
 mod order;
+mod secrecy;
 
 use std::io;
 use std::path::Path;

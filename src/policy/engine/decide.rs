@@ -130,30 +130,13 @@ impl Case<'_> {
 
     fn dial(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
         let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
-        match self.barred(endpoint, destination) {
+        match barred(self.tables, endpoint, destination, self.flow.at) {
             None => Ok(()),
             Some(reason) => {
                 let rule = self.pool(source, destination).only(Phase::Request);
                 Err(Denied { rule, ..Denied::plain(reason, Stage::Dial) })
             }
         }
-    }
-
-    fn barred(self, endpoint: SocketAddr, destination: Option<SystemId>) -> Option<Reason> {
-        let Some(entry) = self.tables.endpoint(endpoint) else {
-            let guarded = self.tables.residency.then_some(Reason::CountryUnknown);
-            return guarded.or(Some(Reason::NoRule));
-        };
-        if entry.residency.is_some() {
-            return entry.residency;
-        }
-        if destination.is_some_and(|destination| destination != entry.system) {
-            return Some(Reason::NoRule);
-        }
-        if !entry.dialled {
-            return Some(Reason::SiteNotDeclared);
-        }
-        entry.term.refuses(self.flow.at)
     }
 
     fn peer(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
@@ -232,6 +215,28 @@ impl Case<'_> {
         let owners = |identity| self.tables.identities.get(identity);
         identities.iter().filter_map(owners).any(|owners| owners.contains(&system))
     }
+}
+
+/// Why a socket address may not be dialled, as far as the address, its site and the time say it.
+pub(super) fn barred(
+    tables: &Tables,
+    endpoint: SocketAddr,
+    destination: Option<SystemId>,
+    at: Timestamp,
+) -> Option<Reason> {
+    let Some(entry) = tables.endpoint(endpoint) else {
+        return Some(if tables.residency { Reason::CountryUnknown } else { Reason::NoRule });
+    };
+    if entry.residency.is_some() {
+        return entry.residency;
+    }
+    if destination.is_some_and(|destination| destination != entry.system) {
+        return Some(Reason::NoRule);
+    }
+    if !entry.dialled {
+        return Some(Reason::SiteNotDeclared);
+    }
+    entry.term.refuses(at)
 }
 
 /// What is wrong with a certificate itself. A revocation weighs more than an end that comes anyway.

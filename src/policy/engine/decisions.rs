@@ -4,26 +4,26 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::flow::{
-    Certificate, Chain, Flow, Hello, Name, Paper, Path, Peer, Revocation, ServerName,
-    Timestamp, TlsVersion, Transport,
+    Certificate, Chain, Flow, Hello, Paper, Request, Revocation, ServerName, Timestamp, TlsVersion,
+    Transport,
 };
 use crate::policy::imagined::{
-    approval, certificate, endpoint, flow, hello, host, http, identity, law, moment, name, names,
-    request, rule, site, socket, upstream,
+    approval, certificate, endpoint, flow, guardrail, hello, host, http, identity, law, moment,
+    name, names, request, rule, socket, upstream,
 };
-use crate::policy::model::{Dial, Encryption, Model, Period, Protocol};
+use crate::policy::model::{Encryption, Model, Period, Protocol};
 use crate::verdict::{Near, Reason, Stage, Verdict};
 
 /// What is due: allowed by a rule, or refused for a reason at a stage.
-type Due = Result<&'static str, (Reason, Stage)>;
+pub(super) type Due = Result<&'static str, (Reason, Stage)>;
 
-const REGISTER: Due = Ok("register");
+pub(super) const REGISTER: Due = Ok("register");
 
 fn engine(model: Model) -> Engine {
     Engine::compile(model).with_listeners(names(&["center-guard"]))
 }
 
-fn check(title: &str, model: Model, flow: &Flow, due: Due) {
+pub(super) fn check(title: &str, model: Model, flow: &Flow, due: Due) {
     let happened = match engine(model).decide(flow) {
         Verdict::Allow(allowed) => Ok(allowed.rule.to_string()),
         Verdict::Deny(denied) => Err((denied.reason, denied.stage)),
@@ -32,13 +32,13 @@ fn check(title: &str, model: Model, flow: &Flow, due: Due) {
     assert_eq!(happened, due.map(str::to_owned), "{title}");
 }
 
-fn flow_with(change: impl FnOnce(&mut Flow)) -> Flow {
+pub(super) fn flow_with(change: impl FnOnce(&mut Flow)) -> Flow {
     let mut flow = flow();
     change(&mut flow);
     flow
 }
 
-fn law_with(change: impl FnOnce(&mut Model)) -> Model {
+pub(super) fn law_with(change: impl FnOnce(&mut Model)) -> Model {
     let mut law = law();
     change(&mut law);
     law
@@ -62,10 +62,6 @@ fn showing(change: impl FnOnce(&mut Certificate)) -> Flow {
 
 fn named(identities: &[&str]) -> Flow {
     showing(|it| it.identities = identities.iter().map(|text| identity(text)).collect())
-}
-
-fn dialling(address: &str) -> Flow {
-    flow_with(|flow| flow.endpoint = Some(socket(address)))
 }
 
 fn sending(method: &str, path: &str) -> Flow {
@@ -108,7 +104,8 @@ fn ipv4_inside_ipv6_is_judged_as_the_ipv4_that_it_is() {
         check(spelling, law(), &from(spelling), Err((Reason::ReverseAccess, Stage::Arrival)));
     }
     check("a friend", law(), &from("::ffff:10.13.10.5"), REGISTER);
-    check("an endpoint", law(), &dialling("[::ffff:10.200.1.10]:443"), REGISTER);
+    let endpoint_at = flow_with(|flow| flow.endpoint = Some(socket("[::ffff:10.200.1.10]:443")));
+    check("an endpoint", law(), &endpoint_at, REGISTER);
 }
 
 #[test]
@@ -186,7 +183,7 @@ fn tls_1_2_passes_only_where_the_law_lists_it() {
         law_with(|law| {
             let versions = versions.iter().copied().collect();
             let encryption = Encryption { versions, mutual: true, passthrough: false };
-            law.guardrails.encryption = crate::policy::imagined::guardrail(encryption);
+            law.guardrails.encryption = guardrail(encryption);
         })
     };
     check("listed", law_of(&[TlsVersion::Tls12, TlsVersion::Tls13]), &twelve, REGISTER);
@@ -198,7 +195,8 @@ fn tls_1_2_passes_only_where_the_law_lists_it() {
 #[test]
 fn a_destination_that_no_rule_joins_is_no_rule() {
     let mut law = law_with(|law| {
-        let other = upstream("other.center.example", vec![endpoint("10.202.0.1:443", "tokyo", "r1-5")]);
+        let other =
+            upstream("other.center.example", vec![endpoint("10.202.0.1:443", "tokyo", "r1-5")]);
         law.systems.get_mut("standard-system").expect("a system").upstream = Some(other);
     });
     let flow = asking(|it| it.server_name = ServerName::Name(host("other.center.example")));
@@ -212,7 +210,11 @@ fn a_paper_is_judged_by_its_flaws_and_then_by_its_names() {
     let good = |text: &str| Revocation::Good { until: moment(text) };
     let mine = "dns:kizon.union.example";
     let table = [
-        ("absent", flow_with(|it| it.paper = Some(Arc::new(Paper::Absent))), Reason::IdentityMissing),
+        (
+            "absent",
+            flow_with(|it| it.paper = Some(Arc::new(Paper::Absent))),
+            Reason::IdentityMissing,
+        ),
         ("chain", showing(|it| it.chain = Chain::Untrusted), Reason::CertificateInvalid),
         ("early", showing(|it| it.not_before = Timestamp::MAX), Reason::CertificateExpired),
         (
@@ -258,7 +260,12 @@ fn a_paper_is_judged_by_its_flaws_and_then_by_its_names() {
     check("with a stranger's name", law(), &named(&[mine, &pin]), REGISTER);
     let last = moment("2026-11-22T02:14:07+09:00");
     check("the last moment", law(), &showing(|it| it.not_after = last), REGISTER);
-    check("a list in time", law(), &showing(|it| it.revocation = good("2026-11-23T00:00:00Z")), REGISTER);
+    check(
+        "a list in time",
+        law(),
+        &showing(|it| it.revocation = good("2026-11-23T00:00:00Z")),
+        REGISTER,
+    );
 }
 
 #[test]
@@ -266,7 +273,7 @@ fn fronting_is_refused() {
     let asked = |text: Option<&str>| {
         flow_with(|flow| {
             let host = text.map(host);
-            flow.request = Some(crate::flow::Request { host, ..request("POST", "/exchange/upload") });
+            flow.request = Some(Request { host, ..request("POST", "/exchange/upload") });
         })
     };
     let due = Err((Reason::HostMismatch, Stage::Request));
@@ -280,7 +287,7 @@ fn a_request_is_judged_by_upgrade_method_and_path() {
     let due = |reason| Err((reason, Stage::Request));
     let upgrade = |flow: &mut Flow| {
         let request = request("GET", "/exchange/upload");
-        flow.request = Some(crate::flow::Request { upgrade: true, ..request });
+        flow.request = Some(Request { upgrade: true, ..request });
     };
     let table = [
         ("DELETE", sending("DELETE", "/exchange/a"), Reason::Method),
@@ -345,146 +352,14 @@ fn a_tls_rule_has_no_application_protocol_and_no_requests() {
 }
 
 #[test]
-fn dates_are_judged_from_the_connection_date_to_the_end_of_an_approval() {
-    let at = |text: &str| flow_with(|flow| flow.at = moment(text));
-    let due = |reason, stage| Err((reason, stage));
-    let approved = |since: &str, until: &str, rule: bool| {
-        let period = Period { since: Some(moment(since)), until: Some(moment(until)) };
-        law_with(|law| {
-            law.approvals.insert(name("short"), approval(period));
-            if rule {
-                law.rules.values_mut().for_each(|rule| rule.approval = name("short"));
-            } else {
-                let center = law.systems.get_mut("intermediate-server").expect("a system");
-                let up = center.upstream.as_mut().expect("it can be reached");
-                up.endpoints.iter_mut().for_each(|endpoint| endpoint.approval = name("short"));
-            }
-        })
-    };
-    let (first, last) = ("2026-04-01T00:00:00+09:00", "2027-04-01T00:00:00+09:00");
-    let early = due(Reason::BeforeConnectionDate, Stage::Arrival);
-    check("the eve", law(), &at("2020-06-14T23:59:59+09:00"), early);
-    check("the day", law(), &at("2020-06-15T00:00:00+09:00"), REGISTER);
-    for (rule, stage) in [(true, Stage::Arrival), (false, Stage::Dial)] {
-        let law = || approved(first, last, rule);
-        let before = due(Reason::BeforeApproval, stage);
-        check("not begun", law(), &at("2026-03-31T23:59:59+09:00"), before);
-        check("begun", law(), &at(first), REGISTER);
-        check("in its last second", law(), &at("2027-03-31T23:59:59+09:00"), REGISTER);
-        check("ended", law(), &at(last), due(Reason::AfterApproval, stage));
-    }
-    let one_ended = law_with(|law| {
-        let until = Some(moment("2021-01-01T00:00:00Z"));
-        law.rules.get_mut("results").expect("a rule").period = Period { since: None, until };
-    });
-    check("the other rule goes on", one_ended, &flow(), REGISTER);
-}
-
-#[test]
-fn the_very_address_is_judged_before_it_is_dialled() {
-    let due = |reason| Err((reason, Stage::Dial));
-    let abroad = |address: &str, country: &str| {
-        law_with(|law| {
-            law.sites.insert(name("away"), site(country, Dial::Always));
-            let center = law.systems.get_mut("intermediate-server").expect("a system");
-            let up = center.upstream.as_mut().expect("it can be reached");
-            up.endpoints.push(endpoint(address, "away", "r1-5"));
-        })
-    };
-    check("declared", law(), &dialling("10.201.1.10:443"), due(Reason::SiteNotDeclared));
-    check("another port", law(), &dialling("10.200.1.10:444"), due(Reason::CountryUnknown));
-    check("a stranger", law(), &dialling("203.0.113.9:443"), due(Reason::CountryUnknown));
-    let unguarded = law_with(|law| law.guardrails.residency = None);
-    check("unguarded stranger", unguarded, &dialling("203.0.113.9:443"), due(Reason::NoRule));
-    let foreign = dialling("10.202.1.10:443");
-    check("abroad", abroad("10.202.1.10:443", "US"), &foreign, due(Reason::OutsideCountry));
-    let public = dialling("8.8.8.8:443");
-    check("public", abroad("8.8.8.8:443", "JP"), &public, due(Reason::CountryUnknown));
-    let hidden = dialling("[64:ff9b::8.8.8.8]:443");
-    check("public inside IPv6", abroad("8.8.8.8:443", "JP"), &hidden, due(Reason::CountryUnknown));
-    let never = law_with(|law| {
-        law.sites.insert(name("tokyo"), site("JP", Dial::Never));
-    });
-    check("never", never, &flow(), due(Reason::SiteNotDeclared));
-}
-
-#[test]
-fn a_peer_has_to_be_the_destination() {
-    let peer = |peer| flow_with(|flow| flow.peer = Some(peer));
-    let due = Err((Reason::UpstreamIdentity, Stage::Peer));
-    check("refused", law(), &peer(Peer::Refused), due);
-    let other = Peer::Verified(vec![identity("dns:oqs.center.example")]);
-    check("another", law(), &peer(other), due);
-    check("not known yet", law(), &flow_with(|flow| flow.peer = None), REGISTER);
-}
-
-#[test]
 fn facts_that_are_missing_are_not_yet() {
-    let table: [(&str, fn(&mut Flow), &str); 4] = [
-        ("endpoint", |flow| flow.endpoint = None, "not yet at peer"),
-        ("request", |flow| flow.request = None, "not yet at peer"),
-        ("paper", |flow| flow.paper = None, "not yet at peer"),
-        ("hello", |flow| flow.hello = None, "not yet at peer"),
-    ];
-    for (title, change, due) in table {
-        check(title, law(), &flow_with(change), Ok(due));
-    }
+    let due = Ok("not yet at peer");
+    check("endpoint", law(), &flow_with(|flow| flow.endpoint = None), due);
+    check("request", law(), &flow_with(|flow| flow.request = None), due);
+    check("paper", law(), &flow_with(|flow| flow.paper = None), due);
+    check("hello", law(), &flow_with(|flow| flow.hello = None), due);
     let arrival = flow_with(|flow| {
         *flow = Flow::arrival(flow.at, flow.source, flow.to_address, flow.listener.clone());
     });
     check("arrival", law(), &arrival, Ok("not yet at arrival"));
-}
-
-#[test]
-fn what_the_proxy_asks_beside_the_verdict() {
-    let engine = engine(law());
-    let asked = ServerName::Name(host("chukan.center.example"));
-    let protocol = |source: &str, asked: &ServerName| {
-        engine.protocol(&name("union-lan"), source.parse().expect("an address"), asked)
-    };
-    assert_eq!(protocol("10.13.10.5", &asked), Some(Protocol::Https));
-    assert_eq!(protocol("10.13.20.5", &asked), None);
-    assert_eq!(protocol("192.0.2.1", &asked), None);
-    assert_eq!(protocol("10.13.10.5", &ServerName::Missing), None);
-    let system = |text: &str| engine.system_of(text.parse().expect("an address")).map(Name::as_str);
-    assert_eq!(system("10.13.10.5"), Some("existing-system"));
-    assert_eq!(system("10.201.1.10"), Some("intermediate-server"));
-    assert_eq!(system("192.0.2.1"), None);
-    assert_eq!(engine.site_of(socket("10.201.1.10:443")), Some(&name("osaka")));
-    assert_eq!(engine.site_of(socket("10.201.1.10:80")), None);
-    let found = engine.destination(&host("chukan.center.example")).map(|it| it.name.as_str());
-    assert_eq!(found, Some("intermediate-server"));
-    assert!(engine.destination(&host("oqs.center.example")).is_none());
-    assert_eq!(engine.rule(&name("register")).map(|rule| &rule.to), Some(&name("intermediate-server")));
-}
-
-#[test]
-fn the_next_change_is_the_next_date_of_the_law() {
-    let day = |text: &str| moment(text);
-    let engine = engine(law_with(|law| {
-        let until = Some(day("2027-04-01T00:00:00+09:00"));
-        law.rules.get_mut("results").expect("a rule").period = Period { since: None, until };
-    }));
-    let date = day("2020-06-15T00:00:00+09:00");
-    assert_eq!(engine.next_change(day("2020-01-01T00:00:00Z")), Some(date));
-    assert_eq!(engine.next_change(date), Some(day("2027-04-01T00:00:00+09:00")));
-    assert_eq!(engine.next_change(day("2027-04-01T00:00:00+09:00")), None);
-}
-
-#[test]
-fn a_recorded_text_holds_only_literals_of_the_law() {
-    let engine = engine(law());
-    let path = |text: &str| engine.mask_path(&Path::parse(text).expect("a path")).to_string();
-    assert_eq!(path("/exchange/123456789018/result"), "/exchange/*/result");
-    assert_eq!(path("/exchange/"), "/exchange/");
-    assert_eq!(path("/"), "/");
-    assert_eq!(engine.mask_host("CHUKAN.center.example").as_str(), "chukan.center.example");
-    assert_eq!(engine.mask_host("1234-5678-9018.example").as_str(), "****-****-****.example");
-    assert_eq!(engine.mask_identity(&identity("dns:kizon.union.example")).as_str(), "dns:kizon.union.example");
-    assert_eq!(engine.mask_identity(&identity("uri:urn:id:123456789018")).as_str(), "uri:urn:id:************");
-    let pin = identity(&format!("spki-sha256:{}", "1a".repeat(32)));
-    assert_eq!(engine.mask_identity(&pin).as_str(), "spki-sha256:*");
-    let method = |text: &str| engine.mask_method(&crate::flow::Method::parse(text).expect("a method")).to_string();
-    assert_eq!(method("DELETE"), "DELETE");
-    assert_eq!(method("X123456789018"), "*");
 }

@@ -56,14 +56,22 @@
 //!
 //! The `content` guardrail is proven when the law is checked; there is nothing for a flow to add to it yet.
 
+#[cfg(test)]
+mod answers;
 mod decide;
 #[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
+mod outward;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod random;
 mod stop;
+
+pub(super) use stop::matches;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -73,7 +81,7 @@ use crate::flow::{Flow, Host, Identity, Method, Name, Path, ServerName, Timestam
 use crate::policy::compile::Tables;
 use crate::policy::mask::Masked;
 use crate::policy::model::{Model, Protocol, Rule, System, Upstream};
-use crate::verdict::Verdict;
+use crate::verdict::{Reason, Verdict};
 
 /// A law in force.
 #[derive(Debug)]
@@ -216,5 +224,10 @@ impl Engine {
         let joined = self.tables.joined(source, Some(destination)).iter();
         let mut rules = joined.filter_map(|id| self.tables.rules.get(*id));
         rules.find(|rule| stop::takes(rule, listener)).map(|rule| rule.protocol)
+    }
+
+    /// Why an endpoint of its own system may not be dialled at `at`, whoever asks.
+    pub(super) fn dial_refusal(&self, endpoint: SocketAddr, at: Timestamp) -> Option<Reason> {
+        decide::barred(&self.tables, endpoint, None, at)
     }
 }

@@ -52,7 +52,9 @@ fn judge(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Result<Verdic
     for name in &left {
         let https = model.rules[name].protocol == Protocol::Https;
         let complete = flow.hello.is_some() && flow.paper.is_some();
-        if let (true, Some(endpoint)) = (complete && (!https || flow.request.is_some()), flow.endpoint) {
+        if let (true, Some(endpoint)) =
+            (complete && (!https || flow.request.is_some()), flow.endpoint)
+        {
             let system = model.rules[name].to.clone();
             return Ok(Verdict::Allow(Allowed { rule: name.clone(), system, endpoint }));
         }
@@ -82,10 +84,8 @@ fn arrival(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Result<Name
     if flow.at < model.interconnection.connection_date {
         return deny(Reason::BeforeConnectionDate);
     }
-    if let Some(listener) = &flow.listener {
-        if refusing.contains(listener) {
-            return deny(Reason::Listener);
-        }
+    if flow.listener.as_ref().is_some_and(|listener| refusing.contains(listener)) {
+        return deny(Reason::Listener);
     }
     let pool = |rule: &Rule| rule.from.contains(owner);
     if fitting(model, flow, 1, &pool).is_empty() {
@@ -112,10 +112,10 @@ fn hello(model: &Model, flow: &Flow, source: &Name) -> Result<Option<Name>, Deni
             }
         }
     }
-    if let (Some(name), Some(only)) = (&destination, &model.guardrails.destinations) {
-        if !only.what.contains(name) {
-            return deny(Reason::DestinationNotListed);
-        }
+    if let (Some(name), Some(only)) = (&destination, &model.guardrails.destinations)
+        && !only.what.contains(name)
+    {
+        return deny(Reason::DestinationNotListed);
     }
     let permitted = match &model.guardrails.encryption {
         Some(encryption) => encryption.what.versions.contains(&hello.version),
@@ -281,7 +281,8 @@ fn stops(model: &Model, rule: &Rule, flow: &Flow, phase: usize) -> Vec<Reason> {
             if flow.transport != Transport::Tcp {
                 stopped.push(Reason::Protocol);
             }
-            if rule.listener.is_some() && flow.listener.is_some() && rule.listener != flow.listener {
+            if rule.listener.is_some() && flow.listener.is_some() && rule.listener != flow.listener
+            {
                 stopped.push(Reason::Listener);
             }
             let approval = model.approvals[&rule.approval].period;
@@ -318,7 +319,7 @@ fn out_of_time(periods: &[Period], at: Timestamp) -> Option<Reason> {
 }
 
 fn takes(pattern: &PathPattern, path: &Path) -> bool {
-    let segments: Vec<&str> = path.as_str()[1..].split('/').collect();
+    let segments: Vec<&str> = path.as_str().split('/').skip(1).collect();
     let wanted = pattern.segments.len();
     let long_enough = if pattern.rest {
         segments.len() > wanted && !segments[wanted].is_empty()

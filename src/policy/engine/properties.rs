@@ -1,230 +1,19 @@
-//! What holds for every law and every flow: random ones over a small world, so that they meet.
+//! What holds for every law and every flow.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use proptest::collection::{btree_set, vec};
-use proptest::option;
 use proptest::prelude::*;
-use proptest::sample::{select, subsequence};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
+use super::random::{any_flow, encryption, guardrails, model, second};
 use super::{Engine, naive};
-use crate::flow::{
-    Alpn, Certificate, Chain, Flow, Hello, Identity, Name, Paper, Path, Peer, Request, Revocation,
-    ServerName, Timestamp, TlsVersion, Transport,
-};
-use crate::policy::imagined::{
-    approval, certificate, endpoint, guardrail, host, http, identity, law, name, names, request, rule,
-    site, socket, system, upstream,
-};
-use crate::policy::model::{Dial, Encryption, Guardrails, Model, Period, Protocol, Rule, Side};
+use crate::flow::{Flow, Name, Paper, Path, Request, Timestamp, TlsVersion};
+use crate::policy::imagined::{certificate, names};
+use crate::policy::model::Model;
 use crate::verdict::Verdict;
-
-const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
-const PATTERNS: [&str; 8] = ["/d/**", "/d/*", "/d/u", "/e", "/*/u", "/", "/**", "/d/*/u"];
-const PATHS: [&str; 10] =
-    ["/", "/d", "/d/", "/d/u", "/d/v", "/d/v/u", "/e", "/x/u", "/123456789018", "/d/123456789018/u"];
-
-fn second(at: i64) -> Timestamp {
-    Timestamp::from_seconds(at)
-}
-
-fn period() -> impl Strategy<Value = Period> {
-    (option::of(0_i64..9), option::of(3_i64..14))
-        .prop_map(|(since, until)| Period { since: since.map(second), until: until.map(second) })
-}
-
-fn guardrails() -> impl Strategy<Value = Guardrails> {
-    let systems = |all: &'static [&'static str]| {
-        option::weighted(0.5, subsequence(all, 0..=all.len()).prop_map(|it| names(&it)))
-    };
-    let countries = subsequence(vec!["JP", "US"], 0..=2)
-        .prop_map(|it| it.into_iter().map(str::to_owned).collect::<BTreeSet<_>>());
-    let versions = subsequence(vec![TlsVersion::Tls12, TlsVersion::Tls13], 1..=2);
-    (
-        systems(&["a", "x", "y", "z"]),
-        systems(&["b", "z"]),
-        option::weighted(0.6, countries),
-        option::of(versions.prop_map(|it| it.into_iter().collect())),
-    )
-        .prop_map(|(destinations, reverse_access, residency, versions)| Guardrails {
-            destinations: destinations.and_then(guardrail),
-            reverse_access: reverse_access.and_then(guardrail),
-            residency: residency.and_then(guardrail),
-            content: None,
-            encryption: versions.and_then(encryption),
-        })
-}
-
-fn encryption(
-    versions: BTreeSet<TlsVersion>,
-) -> Option<crate::policy::model::Guardrail<Encryption>> {
-    guardrail(Encryption { versions, mutual: true, passthrough: false })
-}
-
-prop_compose! {
-    fn any_rule()(
-        approval in select(vec!["p0", "p1", "p2"]),
-        period in period(),
-        listener in option::weighted(0.3, select(vec!["l0", "l1"])),
-        from in subsequence(vec!["a", "b", "c", "z"], 1..=4),
-        to in select(vec!["x", "y"]),
-        https in prop::bool::weighted(0.7),
-        methods in subsequence(METHODS.to_vec(), 1..=3),
-        paths in subsequence(PATTERNS.to_vec(), 1..=3),
-    ) -> Rule {
-        let (protocol, http) =
-            if https { (Protocol::Https, Some(http(&methods, &paths))) } else { (Protocol::Tls, None) };
-        Rule {
-            approval: name(approval),
-            period,
-            listener: listener.map(name),
-            ..rule(&from, to, protocol, http)
-        }
-    }
-}
-
-prop_compose! {
-    /// The sites' countries and dials, and the approvals' periods.
-    fn world()(
-        countries in vec(select(vec!["JP", "JP", "US"]), 3),
-        dials in vec(select(vec![Dial::Always, Dial::Always, Dial::Declared, Dial::Never]), 3),
-        periods in vec(period(), 3),
-        endpoint_period in period(),
-        overlap in any::<bool>(),
-        shared in any::<bool>(),
-        connection in 0_i64..5,
-    ) -> Model {
-        let mut law = law();
-        law.interconnection.connection_date = second(connection);
-        let sites = ["s0", "s1", "s2"].into_iter().zip(countries.iter().zip(&dials));
-        law.sites = sites.map(|(key, (country, dial))| (name(key), site(country, *dial))).collect();
-        let approvals = ["p0", "p1", "p2"].into_iter().zip(&periods);
-        law.approvals = approvals.map(|(key, period)| (name(key), approval(*period))).collect();
-        let inner = if overlap { vec!["10.1.0.0/16", "10.9.0.0/16"] } else { vec!["10.9.0.0/16"] };
-        let second_name = if shared { "dns:a.example" } else { "uri:urn:b" };
-        let mut x = system(Side::Center, &[], &["dns:x.example"]);
-        x.upstream = Some(upstream("x.up.example", vec![
-            endpoint("10.200.1.10:443", "s0", "p0"),
-            endpoint("10.201.1.10:443", "s1", "p1"),
-            endpoint("8.8.8.8:443", "s2", "p0"),
-        ]));
-        let mut y = system(Side::Center, &["10.8.0.0/16"], &["dns:y.example", "dns:y.up.example"]);
-        y.upstream = Some(upstream("y.up.example", vec![endpoint("10.202.0.1:443", "s2", "p2")]));
-        y.upstream.as_mut().expect("set above").endpoints[0].period = endpoint_period;
-        law.systems = [
-            (name("a"), system(Side::Union, &["10.1.0.0/24", "2001:db8:a::/48"], &["dns:a.example"])),
-            (name("b"), system(Side::Union, &["10.2.0.0/24"], &["dns:b.example", second_name])),
-            (name("c"), system(Side::Union, &["10.3.0.0/16"], &["dns:c.example"])),
-            (name("x"), x),
-            (name("y"), y),
-            (name("z"), system(Side::Center, &inner, &["dns:z.example"])),
-        ].into();
-        law
-    }
-}
-
-fn model() -> impl Strategy<Value = Model> {
-    (world(), guardrails(), vec(any_rule(), 0..12)).prop_map(|(mut law, guardrails, rules)| {
-        law.guardrails = guardrails;
-        let keyed = rules.into_iter().enumerate();
-        law.rules = keyed.map(|(key, rule)| (name(&format!("r{key}")), rule)).collect();
-        law
-    })
-}
-
-fn any_hello() -> impl Strategy<Value = Hello> {
-    let known = ["x.up.example", "x.up.example", "y.up.example", "a.example", "z.example", "no.example"];
-    let server_name = prop_oneof![
-        10 => select(known.to_vec()).prop_map(|text| ServerName::Name(host(text))),
-        1 => Just(ServerName::Missing),
-        1 => Just(ServerName::Unusable),
-    ];
-    let version = prop_oneof![
-        8 => Just(TlsVersion::Tls13), 2 => Just(TlsVersion::Tls12), 1 => Just(TlsVersion::Old)
-    ];
-    let alpn = option::of(select(vec![Alpn::Http11, Alpn::H2]));
-    (server_name, version, alpn)
-        .prop_map(|(server_name, version, alpn)| Hello { server_name, version, alpn })
-}
-
-fn identities() -> impl Strategy<Value = Vec<Identity>> {
-    let all = ["dns:a.example", "dns:b.example", "dns:c.example", "uri:urn:b", "dns:z.example", "dns:no.example"];
-    prop_oneof![
-        3 => subsequence(all.to_vec(), 1..=1),
-        1 => subsequence(all.to_vec(), 0..=3),
-    ]
-    .prop_map(|texts| texts.into_iter().map(identity).collect())
-}
-
-fn any_certificate() -> impl Strategy<Value = Certificate> {
-    let revocation = prop_oneof![
-        4 => Just(Revocation::NotKept),
-        3 => (0_i64..14).prop_map(|at| Revocation::Good { until: second(at) }),
-        1 => Just(Revocation::Revoked),
-        1 => Just(Revocation::Unknown),
-    ];
-    let chain = prop_oneof![9 => Just(Chain::Trusted), 1 => Just(Chain::Untrusted)];
-    (identities(), chain, revocation, 0_i64..4, 8_i64..20).prop_map(
-        |(identities, chain, revocation, first, last)| Certificate {
-            identities,
-            chain,
-            revocation,
-            not_before: second(first),
-            not_after: second(last),
-            ..certificate(&[])
-        },
-    )
-}
-
-fn any_request() -> impl Strategy<Value = Request> {
-    let hosts = option::weighted(0.95, select(vec!["x.up.example", "x.up.example", "y.up.example"]));
-    let upgrade = prop::bool::weighted(0.05);
-    (select(METHODS.to_vec()), select(PATHS.to_vec()), hosts, upgrade).prop_map(
-        |(method, path, asked, upgrade)| Request {
-            host: asked.map(host),
-            upgrade,
-            ..request(method, path)
-        },
-    )
-}
-
-prop_compose! {
-    fn any_flow()(
-        at in 0_i64..15,
-        transport in prop_oneof![20 => Just(Transport::Tcp), 1 => Just(Transport::Udp)],
-        source in select(vec![
-            "10.1.0.5", "10.1.0.5", "10.1.0.5", "10.2.0.7", "10.3.9.9", "::ffff:10.1.0.5", "64:ff9b::10.9.0.1",
-            "2001:db8:a::5", "2002:0a02:0007::", "10.9.0.1", "10.200.1.10", "10.8.0.1", "192.0.2.1", "10.1.77.1",
-        ]),
-        listener in option::of(select(vec!["l0", "l1", "l0", "l1", "guard"])),
-        hello in option::weighted(0.9, any_hello()),
-        paper in option::weighted(0.9, prop_oneof![
-            1 => Just(Paper::Absent), 15 => any_certificate().prop_map(Paper::Presented)
-        ]),
-        request in option::weighted(0.8, any_request()),
-        endpoint in option::weighted(0.8, select(vec![
-            "10.200.1.10:443", "10.200.1.10:443", "10.201.1.10:443", "10.202.0.1:443", "8.8.8.8:443",
-            "[::ffff:10.200.1.10]:443", "203.0.113.1:443", "10.200.1.10:80",
-        ])),
-        peer in option::weighted(0.5, prop_oneof![
-            Just(Peer::Refused),
-            Just(Peer::Verified(vec![identity("dns:x.example")])),
-            Just(Peer::Verified(vec![identity("dns:y.example"), identity("dns:no.example")])),
-        ]),
-    ) -> Flow {
-        let source = source.parse().expect("an address");
-        Flow {
-            transport,
-            hello: hello.map(Arc::new),
-            paper: paper.map(Arc::new),
-            request,
-            endpoint: endpoint.map(socket),
-            peer,
-            ..Flow::arrival(second(at), source, socket("10.13.0.1:8443"), listener.map(name))
-        }
-    }
-}
 
 fn refusing() -> BTreeSet<Name> {
     names(&["guard"])
@@ -252,7 +41,7 @@ fn allows(verdict: &Verdict) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2048, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 768, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_engine_equals_the_slower_truth(model in model(), flows in vec(any_flow(), 16)) {
@@ -264,7 +53,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_learned_later_never_softens_a_refusal(model in model(), flow in any_flow()) {
@@ -341,26 +130,50 @@ proptest! {
 /// Random worlds are worth nothing when they refuse everything for the same reason.
 #[test]
 fn the_random_world_meets_every_answer() {
-    use proptest::strategy::ValueTree;
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut seen = std::collections::BTreeMap::new();
+    let mut runner = TestRunner::deterministic();
+    let mut seen = BTreeMap::new();
     for _ in 0..1500 {
         let model = model().new_tree(&mut runner).expect("a model").current();
         let engine = engine(&model);
         for _ in 0..16 {
-            let verdict = engine.decide(&any_flow().new_tree(&mut runner).expect("a flow").current());
-            let answer = verdict.reason().map_or(verdict.code(), |reason| reason.code());
+            let verdict =
+                engine.decide(&any_flow().new_tree(&mut runner).expect("a flow").current());
+            let answer = verdict.reason().map_or_else(|| verdict.code(), |reason| reason.code());
             *seen.entry(answer).or_insert(0) += 1;
         }
     }
     for answer in [
-        "allow", "not_yet", "reverse_access", "unknown_source", "unknown_destination",
-        "destination_not_listed", "no_rule", "listener", "identity_missing", "identity_unknown",
-        "identity_mismatch", "certificate_revoked", "revocation_unknown", "certificate_expired",
-        "certificate_invalid", "tls_version", "host_mismatch", "protocol", "method", "path", "upgrade",
-        "before_connection_date", "before_approval", "after_approval", "outside_country",
-        "country_unknown", "site_not_declared", "upstream_identity",
+        "allow",
+        "not_yet",
+        "reverse_access",
+        "unknown_source",
+        "unknown_destination",
+        "destination_not_listed",
+        "no_rule",
+        "listener",
+        "identity_missing",
+        "identity_unknown",
+        "identity_mismatch",
+        "certificate_revoked",
+        "revocation_unknown",
+        "certificate_expired",
+        "certificate_invalid",
+        "tls_version",
+        "host_mismatch",
+        "protocol",
+        "method",
+        "path",
+        "upgrade",
+        "before_connection_date",
+        "before_approval",
+        "after_approval",
+        "outside_country",
+        "country_unknown",
+        "site_not_declared",
+        "upstream_identity",
     ] {
-        assert!(seen.contains_key(answer), "`{answer}` never happened: {seen:?}");
+        let often = if answer == "allow" { 60 } else { 5 };
+        let times = seen.get(answer).copied().unwrap_or(0);
+        assert!(times >= often, "`{answer}` happened {times} times: {seen:?}");
     }
 }

@@ -156,7 +156,7 @@ fn request(rule: &RuleEntry, request: &Request) -> Stops {
 
 /// Whether a path fits a pattern, segment by segment and case-sensitive. `*` is one segment that is not empty; `**`
 /// one or more, of which the first is not empty, so that `/a/` is not in `/a/**` but `/a/b/` is.
-pub(super) fn matches(pattern: &PathPattern, path: &Path) -> bool {
+pub(in crate::policy) fn matches(pattern: &PathPattern, path: &Path) -> bool {
     let mut segments = path.segments();
     let begins = pattern.segments.iter().all(|wanted| {
         segments.next().is_some_and(|segment| match wanted {

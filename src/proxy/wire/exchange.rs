@@ -22,7 +22,7 @@ enum Turn {
 
 /// How the client's side of the stream ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// Between two requests.
     Clean,
     /// Within a head, which nobody has seen.
@@ -35,7 +35,7 @@ pub enum Ending {
 /// at when the answer to the one before has left hyper's buffer, so that a refusal of the next can
 /// never overtake or cut an answer.
 #[derive(Debug)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     turn: Cell<Turn>,
     idle_since: Cell<Instant>,
     head_since: Cell<Option<Instant>>,
@@ -49,7 +49,7 @@ pub struct Exchange {
 /// response's body. Dropped, it makes room for the next request.
 #[derive(Debug)]
 #[must_use = "the next request is let through when this is dropped"]
-pub struct Answer {
+pub(crate) struct Answer {
     exchange: Rc<Exchange>,
 }
 
@@ -67,34 +67,34 @@ impl Exchange {
     }
 
     /// The service has got a request.
-    pub fn answer(self: &Rc<Self>) -> Answer {
+    pub(crate) fn answer(self: &Rc<Self>) -> Answer {
         Answer { exchange: Rc::clone(self) }
     }
 
     /// What was wrong with the client's bytes. In a head, the connection's task answers it once hyper
     /// has ended; in a body, the service does when it sees the body fail.
-    pub fn breach(&self) -> Option<Breach> {
+    pub(crate) fn breach(&self) -> Option<Breach> {
         self.breach.get()
     }
 
     /// How the client's side ended, where it has.
-    pub fn ending(&self) -> Option<Ending> {
+    pub(crate) fn ending(&self) -> Option<Ending> {
         self.ending.get()
     }
 
     /// Since when nothing is owed to the client and no byte of it waits.
-    pub fn idle_since(&self) -> Option<Instant> {
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
         let idle = self.turn.get() == Turn::Client && self.head_since.get().is_none();
         idle.then(|| self.idle_since.get())
     }
 
     /// Since when a head is incomplete.
-    pub fn head_since(&self) -> Option<Instant> {
+    pub(crate) fn head_since(&self) -> Option<Instant> {
         self.head_since.get()
     }
 
     /// Since when the client takes no byte of what is written to it.
-    pub fn stalled_since(&self) -> Option<Instant> {
+    pub(crate) fn stalled_since(&self) -> Option<Instant> {
         self.stalled_since.get()
     }
 

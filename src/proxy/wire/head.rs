@@ -151,7 +151,7 @@ impl Head {
             // What follows a CONNECT is read as a body by some and as the tunnel by others (RFC 9110 §9.3.6).
             (_, Some(_), false) | (_, None, true) if connect => Err(Violation::ConnectBody),
             (_, None, true) => Ok(Framing::Chunked),
-            (_, None, false) | (_, Some(0), false) => Ok(Framing::Empty),
+            (_, None | Some(0), false) => Ok(Framing::Empty),
             (_, Some(length), false) => Ok(Framing::Length(length)),
         }
     }

@@ -18,20 +18,22 @@ mod patience;
 mod tests;
 mod violation;
 
-pub use exchange::{Answer, Ending, Exchange};
-pub use guard::Guard;
-pub use patience::{Late, Patience, Watch};
-pub use violation::{Breach, Place, Violation};
+pub(crate) use exchange::{Answer, Ending, Exchange};
+pub(crate) use guard::Guard;
+pub(crate) use patience::{Late, Patience, Watch};
+#[cfg(test)]
+pub(crate) use violation::Violation;
+pub(crate) use violation::{Breach, Place};
 
 use chunk::{Chunked, Step};
 use head::{Framing, Head};
 
 /// The header lines that one head may have: what hyper takes by default.
-pub const FIELDS_MAX: usize = 100;
+pub(crate) const FIELDS_MAX: usize = 100;
 
 /// The state of one client connection's request bytes. Pure: no I/O, no clock; it owns no buffer.
 #[derive(Debug)]
-pub struct Wire {
+pub(crate) struct Wire {
     size_max: usize,
     state: State,
 }
@@ -50,7 +52,7 @@ enum State {
 
 impl Wire {
     /// At the beginning of a connection; no head may be larger than `size_max` bytes (its last CRLF counts).
-    pub fn new(size_max: usize) -> Self {
+    pub(crate) fn new(size_max: usize) -> Self {
         Self { size_max, state: State::Head(Head::default()) }
     }
 
@@ -60,7 +62,7 @@ impl Wire {
     ///
     /// # Errors
     /// The [`Breach`] that begins with the first byte of `input`; from then on always.
-    pub fn release(&mut self, input: &[u8]) -> Result<usize, Breach> {
+    pub(crate) fn release(&mut self, input: &[u8]) -> Result<usize, Breach> {
         let mut released = 0;
         loop {
             match self.step(input.get(released..).unwrap_or_default()) {
@@ -79,7 +81,7 @@ impl Wire {
     }
 
     /// Whether the next byte to go begins a request.
-    pub const fn is_between(&self) -> bool {
+    pub(crate) const fn is_between(&self) -> bool {
         matches!(self.state, State::Head(_))
     }
 

@@ -54,6 +54,7 @@ pub(super) fn is_target(bytes: &[u8]) -> bool {
 
 /// Whether a field value has a byte that RFC 9110 §5.5 forbids. Looks at all bytes without a branch
 /// between them: that is a few vector instructions for most values.
+#[expect(clippy::needless_bitwise_bool, reason = "a lazy operator is a branch for every byte")]
 pub(super) fn has_control(value: &[u8]) -> bool {
     value.iter().fold(false, |bad, byte| bad | (*byte < 0x20 && *byte != b'\t') | (*byte == 0x7f))
 }

@@ -13,7 +13,7 @@ use super::exchange::Exchange;
 
 /// The bounds of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// Without a request: `idle_timeout`.
     pub idle: Duration,
     /// From the first byte of a head to its last: `handshake_timeout`.
@@ -24,7 +24,7 @@ pub struct Patience {
 
 /// What a client took too long for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Late {
+pub(crate) enum Late {
     /// It asked nothing; closed without a word.
     Idle,
     /// It did not end a head; 408.
@@ -36,7 +36,7 @@ pub enum Late {
 impl Exchange {
     /// When the client will be late, and for what, if nothing happens until then. `None`: it is not the client
     /// who is waited for.
-    pub fn deadline(&self, patience: &Patience) -> Option<(Instant, Late)> {
+    pub(crate) fn deadline(&self, patience: &Patience) -> Option<(Instant, Late)> {
         let stalled = self.stalled_since().map(|since| (since + patience.write, Late::Write));
         let head = || self.head_since().map(|since| (since + patience.head, Late::Head));
         let idle = || self.idle_since().map(|since| (since + patience.idle, Late::Idle));
@@ -48,7 +48,7 @@ impl Exchange {
 /// exchange each time and needs no waking of its own but its timer, which is set anew only when it
 /// fires or is set too late.
 #[derive(Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     exchange: Rc<Exchange>,
     patience: Patience,
     sleep: Pin<Box<Sleep>>,
@@ -56,7 +56,7 @@ pub struct Watch {
 
 impl Watch {
     /// Watches `exchange`.
-    pub fn new(exchange: Rc<Exchange>, patience: Patience) -> Self {
+    pub(crate) fn new(exchange: Rc<Exchange>, patience: Patience) -> Self {
         let sleep = Box::pin(tokio::time::sleep(patience.head.min(patience.idle)));
         Self { exchange, patience, sleep }
     }

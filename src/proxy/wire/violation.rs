@@ -7,7 +7,7 @@ use crate::verdict::Reason;
 
 /// Where in a request something was wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Place {
+pub(crate) enum Place {
     /// In its head: nobody has seen any of this request, the connection's task owes the answer.
     Head,
     /// In its body: the service has the request, sees its body fail and answers.
@@ -16,7 +16,7 @@ pub enum Place {
 
 /// The first thing that was wrong, and where. After it nothing is let through any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Breach {
+pub(crate) struct Breach {
     /// What.
     pub violation: Violation,
     /// Where.
@@ -28,14 +28,15 @@ macro_rules! violations {
     ($($name:ident $text:literal)+) => {
         /// How a request leaves the strict subset of RFC 9112 that is let through.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Violation { $(#[doc = $text] $name,)+ }
+        pub(crate) enum Violation { $(#[doc = $text] $name,)+ }
 
         impl Violation {
             /// Every violation.
-            pub const ALL: &[Self] = &[$(Self::$name,)+];
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)+];
 
             /// What is wrong, for people: never a word of the client's.
-            pub const fn description(self) -> &'static str { match self { $(Self::$name => $text,)+ } }
+            pub(crate) const fn description(self) -> &'static str { match self { $(Self::$name => $text,)+ } }
         }
     };
 }
@@ -73,13 +74,8 @@ violations! {
 
 impl Violation {
     /// The reason under which it is refused.
-    pub const fn reason(self) -> Reason {
+    pub(crate) const fn reason(self) -> Reason {
         if self.is_bound() { Reason::Limit } else { Reason::MalformedRequest }
-    }
-
-    /// The HTTP status of the refusal: 431 (RFC 6585 §5) or 400.
-    pub const fn status(self) -> u16 {
-        self.reason().header_status()
     }
 
     const fn is_bound(self) -> bool {
@@ -104,16 +100,18 @@ mod tests {
     use crate::verdict::Reason;
 
     #[test]
-    fn a_bound_is_431_and_everything_else_400() {
+    fn a_bound_is_a_limit_and_everything_else_malformed() {
+        let bounds = [
+            Violation::TargetTooLong,
+            Violation::HeadTooLarge,
+            Violation::TooManyFields,
+            Violation::TrailerTooLarge,
+        ];
         for violation in Violation::ALL {
-            let status = match violation.reason() {
-                Reason::Limit => 431,
-                _ => 400,
-            };
-            assert_eq!(violation.status(), status, "{violation}");
+            let expected =
+                if bounds.contains(violation) { Reason::Limit } else { Reason::MalformedRequest };
+            assert_eq!(violation.reason(), expected, "{violation}");
         }
-        assert_eq!(Violation::HeadTooLarge.status(), 431);
-        assert_eq!(Violation::Fold.status(), 400);
     }
 
     #[test]

@@ -1,0 +1,44 @@
+//! `sekisho reload`: asks the daemon to read box, law and certificates again, waits, shows the outcome.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::call::Daemon;
+use super::{complain, show};
+use crate::service::Reloaded;
+use crate::service::control::Answer;
+
+/// Longer than any reload: reading a law and judging every connection again is a matter of seconds.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Puts the law on disk in force, or says what is wrong with it; the old one then stays.
+///
+/// Exit codes: 0 in force; 1 refused; 2 no daemon answers.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+/// Asks and shows.
+pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    let Answer { message, reload, .. } = match arguments.daemon.call("reload", PATIENCE) {
+        Ok(answer) => answer,
+        Err(code) => return code,
+    };
+    let Some(reloaded) = reload else {
+        complain(message.as_deref().unwrap_or("the daemon gave an answer without an outcome"));
+        return ExitCode::FAILURE;
+    };
+    if !reloaded.faults.is_empty() {
+        show(&format!("{}\n", reloaded.faults.trim_end()));
+    }
+    show(&reloaded.sentence());
+    code(&reloaded)
+}
+
+fn code(reloaded: &Reloaded) -> ExitCode {
+    if reloaded.is_refused() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}

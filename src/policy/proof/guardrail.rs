@@ -1,0 +1,114 @@
+//! What the guardrails say of rules, endpoints and owners. Who may never initiate has a file of its own.
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::{against, beside, error, example};
+use crate::flow::Name;
+use crate::policy::compile::residency as refusal;
+use crate::policy::model::{Endpoint, Model, Rule, Side, System};
+use crate::verdict::Reason;
+use crate::yaml::Fault;
+
+/// Every rule leads to a listed destination.
+pub(super) fn destinations(model: &Model) -> Vec<Fault> {
+    let Some(guardrail) = &model.guardrails.destinations else { return Vec::new() };
+    let beyond = model.rules.iter().filter(|(_, rule)| !guardrail.what.contains(&rule.to));
+    let fault = |(name, rule): (&Name, &Rule)| {
+        let message =
+            format!("rule `{name}` leads to `{}`, which is no listed destination", rule.to);
+        let fault = error("destination_not_listed", message, &rule.place, "leads elsewhere");
+        Fault {
+            notes: vec![example(model, rule)],
+            remedy: Some(format!("lead it to one of {}", listed(&guardrail.what))),
+            ..against(fault, guardrail)
+        }
+    };
+    beyond.map(fault).collect()
+}
+
+/// Every endpoint, and so every step of a failover, lies in a permitted country.
+pub(super) fn residency(model: &Model) -> Vec<Fault> {
+    let upstreams =
+        model.systems.iter().filter_map(|(name, system)| Some((name, system.upstream.as_ref()?)));
+    let endpoints = upstreams.flat_map(|(name, up)| up.endpoints.iter().map(move |it| (name, it)));
+    endpoints.filter_map(|(name, it)| outside(model, name, it)).collect()
+}
+
+fn outside(model: &Model, system: &Name, endpoint: &Endpoint) -> Option<Fault> {
+    let guardrail = model.guardrails.residency.as_ref()?;
+    let reason = refusal(model, endpoint)?;
+    let site = model.sites.get(&endpoint.site)?;
+    let address = endpoint.address;
+    let country = &site.country;
+    let (message, remedy) = if reason == Reason::OutsideCountry {
+        (
+            format!("endpoint `{address}` of `{system}` stands in `{country}`"),
+            format!("only {} is permitted: take the endpoint out", listed(&guardrail.what)),
+        )
+    } else {
+        (
+            format!("the country of endpoint `{address}` of `{system}` cannot be told"),
+            "a public address needs `geography`, which is not supported yet: use one of a closed network"
+                .to_owned(),
+        )
+    };
+    let fault = error(reason.code(), message, &endpoint.place, "would be dialled");
+    let fault = beside(fault, &site.place, &format!("site `{}` is in `{country}`", endpoint.site));
+    let leading = model.rules.values().find(|rule| rule.to == *system);
+    let flow = leading.map_or_else(
+        || format!("example: any source → {system} at {address}"),
+        |rule| format!("{} at {address}", example(model, rule)),
+    );
+    Some(Fault { notes: vec![flow], remedy: Some(remedy), ..against(fault, guardrail) })
+}
+
+/// No rule leads to where no individual number may go: only `forbidden` could, and nothing looks inside yet.
+pub(super) fn content(model: &Model) -> Vec<Fault> {
+    let Some(guardrail) = &model.guardrails.content else { return Vec::new() };
+    let toward = model.rules.iter().filter(|(_, rule)| guardrail.what.contains(&rule.to));
+    let fault = |(name, rule): (&Name, &Rule)| {
+        let message = format!(
+            "rule `{name}` leads to `{}`, toward which no individual number may go, and does not say `forbidden`",
+            rule.to
+        );
+        let fault = error("individual_number", message, &rule.place, "may carry one");
+        let remedy = "`individual_number: forbidden` is not supported yet: take the rule out";
+        Fault {
+            notes: vec![format!("{} with an individual number in its body", example(model, rule))],
+            remedy: Some(remedy.to_owned()),
+            ..against(fault, guardrail)
+        }
+    };
+    toward.map(fault).collect()
+}
+
+/// Whoever answers for a system of the centre is a counterparty of the interconnection record.
+pub(super) fn counterparties(model: &Model) -> Vec<Fault> {
+    let record = &model.interconnection;
+    let known: Vec<String> = record.counterparties.iter().map(|it| normal_text(it)).collect();
+    let stranger = |system: &System| {
+        let owner = system.owner.clone().filter(|_| system.side == Side::Center)?;
+        (!known.contains(&normal_text(&owner))).then_some(owner)
+    };
+    let fault = |(name, system): (&Name, &System)| {
+        let owner = stranger(system)?;
+        let message = format!("`{owner}`, the owner of `{name}`, is none of the counterparties");
+        let fault = error("counterparty", message, &system.place, "has another owner");
+        Some(Fault {
+            notes: vec![format!("example: any source → {name}")],
+            remedy: Some(format!("the record names {}", listed(&record.counterparties))),
+            ..beside(fault, &record.place, "結合の相手方")
+        })
+    };
+    model.systems.iter().filter_map(fault).collect()
+}
+
+/// The form in which Japanese texts are compared: NFKC, and the two wave dashes as one (`Shift_JIS` tables map the same
+/// character to either).
+fn normal_text(text: &str) -> String {
+    text.replace('\u{301c}', "\u{ff5e}").nfkc().collect()
+}
+
+fn listed<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" ")
+}

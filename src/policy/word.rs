@@ -1,0 +1,169 @@
+//! The words and small values of the law's files: what each may be, and which ones this version does not speak yet.
+
+use super::model::{Dial, IndividualNumber, PathPattern, Protocol, Side, Zone};
+use super::pattern;
+use crate::flow::TlsVersion;
+use crate::verdict::Reason;
+use crate::yaml::{Scalar, Word, Written, Wrong, quoted, unknown_word};
+
+/// ISO 3166-1 alpha-2, upper case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Country(pub(super) String);
+
+impl Scalar for Country {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("a country such as `JP`")?;
+        if text.len() == 2 && text.bytes().all(|c| c.is_ascii_uppercase()) {
+            return Ok(Self(text.to_owned()));
+        }
+        let wrong = Wrong::value(format!(
+            "{} is not a country: two upper-case letters of ISO 3166-1",
+            quoted(text)
+        ));
+        let upper = text.to_ascii_uppercase();
+        Err(if upper.len() == 2 && upper != text {
+            wrong.remedy(format!("did you mean `{upper}`?"))
+        } else {
+            wrong
+        })
+    }
+}
+
+impl Scalar for Zone {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("a time zone")?;
+        let zone = match text {
+            "Asia/Tokyo" => Some(9 * 3600),
+            "UTC" => Some(0),
+            offset => fixed_offset(offset),
+        };
+        let wrong =
+            || Wrong::value(format!("{} is not a time zone that is known here", quoted(text)));
+        zone.map(|offset| Self { offset }).ok_or_else(|| {
+            wrong()
+                .remedy("write `Asia/Tokyo`, `UTC` or a fixed offset such as `+09:00`".to_owned())
+        })
+    }
+}
+
+/// `+09:00`, at most 14 hours from UTC.
+fn fixed_offset(text: &str) -> Option<i32> {
+    let (sign, clock) = match text.split_at_checked(1)? {
+        ("+", clock) => (1, clock),
+        ("-", clock) => (-1, clock),
+        _ => return None,
+    };
+    let (hours, minutes) = clock.split_once(':')?;
+    let number = |digits: &str| {
+        let two = digits.len() == 2 && digits.bytes().all(|c| c.is_ascii_digit());
+        two.then(|| digits.parse::<i32>().ok()).flatten()
+    };
+    let seconds = number(hours)? * 3600 + number(minutes).filter(|minutes| *minutes < 60)? * 60;
+    (seconds <= 14 * 3600).then_some(sign * seconds)
+}
+
+impl Scalar for Reason {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let text = written.text("a reason")?;
+        let codes = Self::ALL.iter().map(|reason| reason.code());
+        Self::from_code(text).ok_or_else(|| unknown_word(text, "a reason", codes))
+    }
+}
+
+impl Scalar for PathPattern {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        pattern::parse(written.text("a path such as `/exchange/**`")?)
+    }
+}
+
+/// `upgrade: false`; true comes later.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Upgrade;
+
+impl Scalar for Upgrade {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        if bool::parse(written)? { Err(Wrong::not_yet("`upgrade: true`")) } else { Ok(Self) }
+    }
+}
+
+/// `enforcement: enforce`; `observe` comes later.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Enforcement;
+
+impl Word for Enforcement {
+    const DUE: &'static str = "a word for `enforcement`";
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("enforce", Some(Self)), ("observe", None)];
+}
+
+/// `round_trip: observe`; `enforce` comes later.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RoundTrip;
+
+impl Word for RoundTrip {
+    const DUE: &'static str = "a word for `round_trip`";
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("observe", Some(Self)), ("enforce", None)];
+}
+
+/// Whether TLS may pass unterminated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Passthrough {
+    /// It may.
+    Allowed,
+    /// It may not.
+    Refused,
+}
+
+impl Word for Passthrough {
+    const DUE: &'static str = "a word for `passthrough`";
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("allowed", Some(Self::Allowed)), ("refused", Some(Self::Refused))];
+}
+
+/// The version that a scenario's client offers: also one that no law can permit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OfferedVersion(pub(super) TlsVersion);
+
+impl Word for OfferedVersion {
+    const DUE: &'static str = "a TLS version";
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("1.3", Some(Self(TlsVersion::Tls13))),
+        ("1.2", Some(Self(TlsVersion::Tls12))),
+        ("old", Some(Self(TlsVersion::Old))),
+    ];
+}
+
+impl Word for Dial {
+    const DUE: &'static str = "a word for `dial`";
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("always", Some(Self::Always)),
+        ("declared", Some(Self::Declared)),
+        ("never", Some(Self::Never)),
+    ];
+}
+
+impl Word for Side {
+    const DUE: &'static str = "a side";
+    const WORDS: &'static [(&'static str, Option<Self>)] =
+        &[("union", Some(Self::Union)), ("center", Some(Self::Center))];
+}
+
+impl Word for Protocol {
+    const DUE: &'static str = "a protocol";
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("https", Some(Self::Https)),
+        ("tls", Some(Self::Tls)),
+        ("tls_passthrough", None),
+        ("tcp", None),
+    ];
+}
+
+impl Word for IndividualNumber {
+    const DUE: &'static str = "a word for `individual_number`";
+    const WORDS: &'static [(&'static str, Option<Self>)] = &[
+        ("permitted", Some(Self::Permitted)),
+        ("forbidden", None),
+        ("unseen", Some(Self::Unseen)),
+    ];
+}

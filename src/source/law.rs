@@ -1,0 +1,212 @@
+//! The law's directory and the box file: which files are read, in which order, and the digest that names a law.
+
+use std::path::Path;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::desk::{Desk, Unreadable, name_of, shown};
+use super::settled;
+use crate::ledger::PolicyDigest;
+use crate::yaml::{Fault, Faults, Place, SourceFile};
+
+/// Reads a law alone, for the desk: `*.yaml` of a directory in name order; hidden files and folders are not looked at.
+///
+/// # Errors
+/// Where the directory or a file cannot be read, or there is no law in it.
+pub fn load_law(directory: &Path) -> Result<Vec<SourceFile>, Faults> {
+    settled(|desk| read(desk, directory, None))
+}
+
+/// The digest of a law: SHA-256 over its files in name order, of each the name without its folder and the bytes, both
+/// preceded by their length in 8 bytes, big-endian. The same law in two folders has the same digest.
+pub fn digest(files: &[SourceFile]) -> PolicyDigest {
+    let mut named: Vec<_> = files
+        .iter()
+        .map(|file| (name_of(Path::new(&*file.name)).unwrap_or_default(), &file.bytes))
+        .collect();
+    named.sort();
+    let mut context = Context::new(&SHA256);
+    for (name, bytes) in named {
+        for part in [name.as_bytes(), bytes] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    PolicyDigest(digest)
+}
+
+/// The box file.
+pub(super) fn box_file(desk: &mut Desk, path: &Path) -> Result<SourceFile, Faults> {
+    let bytes = desk.read(path).map_err(|error| {
+        let (code, message) = error.said(path);
+        Faults(vec![Fault::nowhere(code, message).remedy("name the box file with `-c FILE`")])
+    })?;
+    Ok(SourceFile { name: shown(path), bytes })
+}
+
+/// The law's files as the box names them.
+pub(super) fn files(
+    desk: &mut Desk,
+    directory: &Path,
+    box_file: &SourceFile,
+) -> Result<Vec<SourceFile>, Faults> {
+    read(desk, directory, Some(&Place::file(&box_file.name)))
+}
+
+fn read(
+    desk: &mut Desk,
+    directory: &Path,
+    place: Option<&Place>,
+) -> Result<Vec<SourceFile>, Faults> {
+    let names = desk.list(directory).map_err(|error| fault(&error, directory, place))?;
+    let mut faults = Faults::new();
+    let mut files = Vec::new();
+    for name in names.iter().filter(|name| !name.starts_with('.')) {
+        let path = directory.join(name);
+        match extension(name) {
+            Some("yaml") => match desk.read(&path) {
+                Ok(bytes) => files.push(SourceFile { name: shown(&path), bytes }),
+                // A folder that is called so.
+                Err(Unreadable::NotAFile) => {}
+                Err(error) => faults.extend(fault(&error, &path, None)),
+            },
+            Some("yml" | "YAML" | "YML") => faults.push(misnamed(&path)),
+            Some(_) | None => {}
+        }
+    }
+    if files.is_empty() && faults.is_empty() {
+        faults.push(at(
+            place,
+            "law_missing",
+            format!("there is no `*.yaml` in `{}`", directory.display()),
+        ));
+    }
+    if faults.is_empty() { Ok(files) } else { Err(faults) }
+}
+
+fn extension(name: &str) -> Option<&str> {
+    Path::new(name).extension()?.to_str()
+}
+
+/// A file that looks like law and is not read would be the worst of surprises.
+fn misnamed(path: &Path) -> Fault {
+    let place = Place::file(&shown(path));
+    Fault::error("law_name", &place, "this file is not read: a law's files end in `.yaml`")
+        .remedy("rename it, or hide it behind a leading dot")
+}
+
+fn fault(error: &Unreadable, path: &Path, place: Option<&Place>) -> Faults {
+    let (code, message) = error.said(path);
+    Faults(vec![at(place, code, message)])
+}
+
+fn at(place: Option<&Place>, code: &'static str, message: String) -> Fault {
+    match place {
+        Some(place) => Fault::error(code, place, message),
+        None => Fault::nowhere(code, message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::{SourceFile, digest, load_law};
+
+    fn file(name: &str, text: &str) -> SourceFile {
+        SourceFile { name: name.into(), bytes: text.as_bytes().into() }
+    }
+
+    fn law(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(folder.path().join(name), text).unwrap();
+        }
+        folder
+    }
+
+    fn codes(folder: &std::path::Path) -> Vec<&'static str> {
+        load_law(folder).unwrap_err().0.iter().map(|fault| fault.code).collect()
+    }
+
+    #[test]
+    fn yaml_files_are_read_in_name_order_and_nothing_else_is() {
+        let folder = law(&[
+            ("20-b.yaml", "b"),
+            ("10-a.yaml", "a"),
+            (".hidden.yaml", "h"),
+            ("README.md", "r"),
+        ]);
+        fs::create_dir(folder.path().join("30-folder.yaml")).unwrap();
+        std::os::unix::fs::symlink("10-a.yaml", folder.path().join("15-link.yaml")).unwrap();
+        let files = load_law(folder.path()).unwrap();
+        let names: Vec<_> =
+            files.iter().map(|f| f.name.rsplit('/').next().unwrap().to_owned()).collect();
+        assert_eq!(names, ["10-a.yaml", "15-link.yaml", "20-b.yaml"]);
+        assert_eq!(&*files[0].bytes, b"a");
+    }
+
+    #[test]
+    fn a_law_that_is_not_there_or_would_be_overlooked_is_a_fault() {
+        assert_eq!(codes(law(&[]).path()), ["law_missing"]);
+        assert_eq!(codes(&law(&[]).path().join("nowhere")), ["file_missing"]);
+        assert_eq!(codes(law(&[("10-a.yaml", "a"), ("20-b.yml", "b")]).path()), ["law_name"]);
+        let dangling = law(&[("10-a.yaml", "a")]);
+        std::os::unix::fs::symlink("gone", dangling.path().join("20-b.yaml")).unwrap();
+        assert_eq!(codes(dangling.path()), ["file_missing"]);
+    }
+
+    #[test]
+    fn the_digest_is_of_names_and_bytes_wherever_the_folder_is() {
+        let one = [file("policies/10.yaml", "a"), file("policies/20.yaml", "b")];
+        let moved = [file("/etc/p/20.yaml", "b"), file("/etc/p/10.yaml", "a")];
+        assert_eq!(digest(&one), digest(&moved));
+        for other in [
+            [file("10.yaml", "a"), file("20.yaml", "c")],
+            [file("10.yaml", "a"), file("21.yaml", "b")],
+            [file("10.yaml", "ab"), file("20.yaml", "")],
+            [file("10.yaml", "b"), file("20.yaml", "a")],
+        ] {
+            assert_ne!(digest(&one), digest(&other));
+        }
+        assert_ne!(digest(&one), digest(&one[..1]));
+    }
+
+    #[test]
+    fn a_law_that_is_swapped_under_the_reader_is_never_a_mixture() {
+        let home = tempfile::tempdir().unwrap();
+        for version in ["one", "two"] {
+            let folder = home.path().join(version);
+            fs::create_dir(&folder).unwrap();
+            for name in 0..50 {
+                fs::write(folder.join(format!("{name:02}.yaml")), version).unwrap();
+            }
+        }
+        let current = home.path().join("current");
+        let swap = |version: &str| {
+            let new = home.path().join("new");
+            std::os::unix::fs::symlink(version, &new).unwrap();
+            fs::rename(&new, &current).unwrap();
+        };
+        swap("one");
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let order = std::sync::atomic::Ordering::Relaxed;
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for version in ["two", "one"].into_iter().cycle().take_while(|_| !done.load(order))
+                {
+                    swap(version);
+                    std::thread::sleep(std::time::Duration::from_millis(7));
+                }
+            });
+            for _ in 0..100 {
+                let Ok(files) = load_law(&current) else { continue };
+                assert_eq!(files.len(), 50);
+                assert!(files.iter().all(|file| file.bytes == files[0].bytes), "a mixture");
+            }
+            done.store(true, order);
+        });
+    }
+}
