@@ -36,9 +36,6 @@ const GARBAGE: Duration = Duration::from_millis(5);
 /// From one connection without an end to its header to the next: 50 a second.
 const ENDLESS: Duration = Duration::from_millis(20);
 
-/// A header of this size was let through, in bytes.
-const ENDLESS_MAX: usize = 1 << 20;
-
 /// How long a short attack waits for the edge to close.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -209,11 +206,10 @@ impl Attacker {
             to.write_all(format!("GET {SMALL} HTTP/1.1\r\nHost: {HTTPS_NAME}\r\n").as_bytes())
                 .await?;
             let line = format!("X-Endless: {}\r\n", "a".repeat(1011));
-            for _ in 0..ENDLESS_MAX / line.len() {
+            loop {
                 to.write_all(line.as_bytes()).await?;
+                self.sent.set(self.sent.get() + 1);
             }
-            self.sent.set(self.sent.get() + 1);
-            to.flush().await
         };
         tokio::select! { closed = until_closed(&mut from) => closed, broken = head => broken }
     }
@@ -267,7 +263,7 @@ impl Attacker {
             AttackName::Garbage => format!("garbage: {opened} opened, {closed} closed by the edge"),
             AttackName::Endless => {
                 format!(
-                    "endless headers: {opened} opened, {closed} ended by the edge, {sent} swallowed whole"
+                    "endless headers: {opened} opened, {sent} KiB written, {closed} ended by the edge within 2 s"
                 )
             }
             AttackName::Reset => {

@@ -6,7 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::figure::float;
-use crate::procfs::processor_time;
+use crate::procfs::{machine_time, processor_time};
 use crate::subject::Running;
 
 /// Counted by all tasks of one load.
@@ -26,6 +26,7 @@ pub(crate) struct Mark {
     failed: u64,
     subject: Duration,
     load: Duration,
+    machine: Duration,
 }
 
 /// What happened between two marks.
@@ -39,6 +40,8 @@ pub(crate) struct Span {
     pub(crate) subject: f64,
     /// The share of one core that load generator and stand-in used together.
     pub(crate) load: f64,
+    /// Cores that everybody else on the machine used meanwhile.
+    pub(crate) others: f64,
     /// Attempts that failed.
     pub(crate) failed: u64,
 }
@@ -87,6 +90,7 @@ impl Counter {
             failed: self.failed.get(),
             subject: processor_time(running.process.id())?,
             load: processor_time(std::process::id())? + upstream.transpose()?.unwrap_or_default(),
+            machine: machine_time()?,
         })
     }
 }
@@ -97,12 +101,14 @@ impl Mark {
         let seconds = later.at.duration_since(self.at).as_secs_f64();
         let subject = later.subject.saturating_sub(self.subject).as_secs_f64();
         let load = later.load.saturating_sub(self.load).as_secs_f64();
+        let machine = later.machine.saturating_sub(self.machine).as_secs_f64();
         let done = float(later.done - self.done);
         Span {
             by_second: done / seconds,
             by_processor_second: if subject > 0.0 { done / subject } else { 0.0 },
             subject: subject / seconds,
             load: load / seconds,
+            others: ((machine - subject - load) / seconds).max(0.0),
             failed: later.failed - self.failed,
         }
     }

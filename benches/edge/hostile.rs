@@ -90,10 +90,12 @@ impl Windows {
             "calm p50",
             "p99",
             "most",
+            "late",
             "failed",
             "hostile p50",
             "p99",
             "most",
+            "late",
             "failed",
         ]);
         for (number, (calm, hostile)) in self.calm.iter().zip(&self.hostile).enumerate() {
@@ -107,6 +109,7 @@ impl Windows {
             settings.rate, settings.connections, settings.window
         );
         println!("{table}");
+        println!("late: how long after the due moment the client itself came to send, p99");
         self.conclude();
         println!("the last attack:");
         for line in self.accounts.last().map(String::as_str).unwrap_or_default().lines() {
@@ -134,9 +137,9 @@ impl Windows {
     }
 }
 
-fn cells(seen: &Seen) -> [String; 4] {
+fn cells(seen: &Seen) -> [String; 5] {
     let time = |time| format!("{:.0}", micros(time));
-    [time(seen.p50), time(seen.p99), time(seen.most), seen.failed.to_string()]
+    [time(seen.p50), time(seen.p99), time(seen.most), time(seen.late), seen.failed.to_string()]
 }
 
 fn count(number: usize) -> u64 {

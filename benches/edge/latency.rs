@@ -37,6 +37,8 @@ pub(crate) struct Seen {
     pub(crate) p99: Duration,
     /// The longest.
     pub(crate) most: Duration,
+    /// How late the client itself was to send, the 99th of 100: the part of the figures that is its own.
+    pub(crate) late: Duration,
     /// Requests that were answered.
     pub(crate) answered: usize,
     /// Requests that were not.
@@ -46,6 +48,7 @@ pub(crate) struct Seen {
 #[derive(Debug, Default)]
 struct Tally {
     times: Vec<Duration>,
+    late: Vec<Duration>,
     failed: usize,
 }
 
@@ -97,6 +100,7 @@ fn take_turns(caller: &Caller, first: Exact, pace: Pace, turn: u32, start: Insta
         }
         let due = start + offset;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        tally.late.push(due.elapsed());
         connection = ask(caller, connection, &request);
         match &connection {
             Some(_) => tally.times.push(due.elapsed()),
@@ -119,15 +123,18 @@ fn ask(caller: &Caller, connection: Option<Exact>, request: &[u8]) -> Option<Exa
 impl Tally {
     fn add(&mut self, part: Self) {
         self.times.extend(part.times);
+        self.late.extend(part.late);
         self.failed += part.failed;
     }
 
     fn seen(mut self) -> Seen {
         self.times.sort_unstable();
+        self.late.sort_unstable();
         Seen {
             p50: percentile(&self.times, 0.5),
             p99: percentile(&self.times, 0.99),
             most: percentile(&self.times, 1.0),
+            late: percentile(&self.late, 0.99),
             answered: self.times.len(),
             failed: self.failed,
         }

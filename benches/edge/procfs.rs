@@ -35,6 +35,15 @@ pub(crate) fn memory(pid: u32) -> io::Result<Memory> {
         .ok_or_else(|| io::Error::other("`smaps_rollup` of a process cannot be read"))
 }
 
+/// The processor time that all processes together have used, on all cores.
+///
+/// # Errors
+/// Where the kernel does not say.
+pub(crate) fn machine_time() -> io::Result<Duration> {
+    let text = fs::read_to_string("/proc/stat")?;
+    parse_machine(&text).ok_or_else(|| io::Error::other("`stat` of the machine cannot be read"))
+}
+
 /// Open descriptors of a process.
 ///
 /// # Errors
@@ -49,6 +58,15 @@ pub(crate) fn parse_stat(text: &str) -> Option<Duration> {
     let mut fields = fields.split_ascii_whitespace().skip(11);
     let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     Some(Duration::from_millis((user + system) * 1000 / TICKS))
+}
+
+/// The first line, all cores: user, nice, system, idle, iowait, irq, softirq, steal (proc(5)).
+pub(crate) fn parse_machine(text: &str) -> Option<Duration> {
+    let fields = text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
+    let ticks: Vec<u64> = fields.map_while(|field| field.parse().ok()).take(8).collect();
+    let idle: u64 = ticks.get(3..5)?.iter().sum();
+    let all: u64 = ticks.iter().sum();
+    Some(Duration::from_millis((all - idle) * 1000 / TICKS))
 }
 
 pub(crate) fn parse_rollup(text: &str) -> Option<Memory> {

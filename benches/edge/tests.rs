@@ -44,13 +44,20 @@ mod figure_tests {
 mod procfs_tests {
     use std::time::Duration;
 
-    use crate::procfs::{Memory, parse_rollup, parse_stat};
+    use crate::procfs::{Memory, parse_machine, parse_rollup, parse_stat};
 
     #[test]
     fn a_name_with_brackets_does_not_move_the_fields() {
         let text = "7 (a ) b) S 1 7 7 0 -1 4194304 9 0 0 0 250 50 3 4 20 0 1 0 99 1 2 3";
         assert_eq!(parse_stat(text), Some(Duration::from_secs(3)));
         assert_eq!(parse_stat("7 (cut"), None);
+    }
+
+    #[test]
+    fn idle_and_waiting_is_not_work() {
+        let text = "cpu  100 50 30 9000 7000 10 5 5 77 88\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
+        assert_eq!(parse_machine(text), Some(Duration::from_secs(2)));
+        assert_eq!(parse_machine("intr 1\n"), None);
     }
 
     #[test]

@@ -17,6 +17,9 @@ use crate::subject::{Running, Way, chosen};
 /// A large body.
 const BIG: u64 = 100 << 20;
 
+/// Above this share of a core, other programs on the machine had a part in the figures.
+const SHARED: f64 = 0.1;
+
 /// How long a load runs before it is measured.
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -72,6 +75,7 @@ pub(crate) fn measure(setting: &Setting, settings: &Throughput) -> io::Result<()
         "a CPU second",
         "subject's core",
         "load's core",
+        "others",
         "failed",
     ]);
     let mut notices = Vec::new();
@@ -79,7 +83,7 @@ pub(crate) fn measure(setting: &Setting, settings: &Throughput) -> io::Result<()
         let spans = row.measure(&site, &mut running, settings)?;
         for (subject, spans) in running.iter().zip(&spans) {
             table.row(row.cells(subject.name, spans));
-            notices.extend(row.notice(subject.name, spans));
+            notices.extend(row.notices(subject.name, spans));
         }
     }
     println!(
@@ -164,21 +168,31 @@ impl Row {
             range(&each(|span| span.by_processor_second, scale), digits),
             percent(each(|span| span.subject, 1.0)),
             percent(each(|span| span.load, 1.0)),
+            percent(each(|span| span.others, 1.0)),
             spans.iter().map(|span| span.failed).sum::<u64>().to_string(),
         ]
     }
 
-    /// Where the load's core was full: requests a second then speak of the load, those by CPU second still of the
-    /// subject.
-    fn notice(&self, subject: &str, spans: &[Span]) -> Option<String> {
-        let load = median(spans.iter().map(|span| span.load).collect());
-        (load >= FULL).then(|| {
-            format!(
-                "{}, {subject}: load generator and upstream filled their core ({:.0} %); the pace is theirs, only the figure by CPU second is the subject's",
+    /// What keeps a figure from speaking of the subject alone.
+    fn notices(&self, subject: &str, spans: &[Span]) -> Vec<String> {
+        let share = |of: fn(&Span) -> f64| median(spans.iter().map(of).collect());
+        let (load, others) = (share(|span| span.load), share(|span| span.others));
+        let mut notices = Vec::new();
+        if load >= FULL {
+            notices.push(format!(
+                "{}, {subject}: load generator and upstream filled their core ({:.0} %): the pace is theirs, only the figure by CPU second is the subject's",
                 self.name,
                 load * 100.0
-            )
-        })
+            ));
+        }
+        if others >= SHARED {
+            notices.push(format!(
+                "{}, {subject}: other programs used {:.0} % of a core meanwhile: the figures by second are too low",
+                self.name,
+                others * 100.0
+            ));
+        }
+        notices
     }
 }
 
