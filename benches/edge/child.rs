@@ -85,6 +85,17 @@ impl Child {
         io::Error::other(format!("{what}{ended}\n{}", tail.join("\n")))
     }
 
+    /// What its log complains of: how many lines of a warning or an error, and the last.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let log = std::fs::read_to_string(&self.log).ok()?;
+        let bad = |line: &&str| line.contains(" WARN ") || line.contains(" ERROR ");
+        let last = log.lines().rfind(bad)?;
+        Some(format!(
+            "{} warnings and errors in its log, the last: {last}",
+            log.lines().filter(bad).count()
+        ))
+    }
+
     /// Whether it has not ended.
     pub(crate) fn is_running(&mut self) -> bool {
         matches!(self.process.try_wait(), Ok(None))

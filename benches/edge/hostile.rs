@@ -44,6 +44,7 @@ pub(crate) fn measure(setting: &Setting, settings: &Hostile) -> io::Result<()> {
         let windows = Windows::measure(&site, &running, settings);
         let windows = windows.map_err(|error| running.process.failure(&error.to_string()))?;
         windows.print(subject.name(), settings);
+        running.print_complaint();
     }
     Ok(())
 }

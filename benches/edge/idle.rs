@@ -61,6 +61,7 @@ pub(crate) fn measure(setting: &Setting, settings: &Idle) -> io::Result<()> {
             let outcome = one(&site, &running, way, count, settings.hold());
             let outcome = outcome.map_err(|error| running.process.failure(&error.to_string()))?;
             table.row(outcome.cells());
+            running.print_complaint();
         }
     }
     println!(

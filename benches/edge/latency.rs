@@ -17,6 +17,9 @@ const WARM_UP: usize = 20;
 /// From the last connection opened to the first request that counts.
 const RUN_UP: Duration = Duration::from_millis(50);
 
+/// How long the subject may refuse before a window is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What a client does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
@@ -76,7 +79,18 @@ pub(crate) fn window(caller: &Caller, pace: Pace) -> io::Result<Seen> {
     Ok(tally.seen())
 }
 
+/// Tries until it works, since an edge may be closed for a moment (a disk that does not sync); its log says why.
 fn ready(caller: &Caller) -> io::Result<Exact> {
+    let began = Instant::now();
+    loop {
+        match warm(caller) {
+            Err(_refused) if began.elapsed() < PATIENCE => std::thread::sleep(RUN_UP),
+            opened => return opened,
+        }
+    }
+}
+
+fn warm(caller: &Caller) -> io::Result<Exact> {
     let mut connection = caller.open_exact(source(0))?;
     let request = caller.get(SMALL);
     for _ in 0..WARM_UP {

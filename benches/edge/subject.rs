@@ -149,6 +149,13 @@ impl Running {
         }
     }
 
+    /// Prints what the subject's log complains of; a ledger that stalled explains a figure.
+    pub(crate) fn print_complaint(&self) {
+        if let Some(complaint) = self.process.complaint() {
+            println!("notice: {}: {complaint}", self.name);
+        }
+    }
+
     /// The way in of this kind.
     pub(crate) const fn door(&self, way: Way) -> &Door {
         match way {

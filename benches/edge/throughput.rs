@@ -94,6 +94,7 @@ pub(crate) fn measure(setting: &Setting, settings: &Throughput) -> io::Result<()
     for notice in notices {
         println!("notice: {notice}");
     }
+    running.iter().for_each(Running::print_complaint);
     println!();
     Ok(())
 }
