@@ -234,6 +234,6 @@ mod tests {
     #[test]
     fn a_directory_that_is_not_there_could_not_be_checked() {
         let faults = law(Path::new("policies/nowhere"), Timestamp::from_seconds(0)).err().unwrap();
-        assert_eq!(faults.0[0].code, "unreadable");
+        assert_eq!(faults.0[0].code, "file_missing");
     }
 }

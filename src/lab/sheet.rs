@@ -79,8 +79,8 @@ mod tests {
         sheet.row(&ROWS[0], &found(true)).unwrap();
         sheet.row(&ROWS[1], &Found { seq: None, ..found(false) }).unwrap();
         assert!(!sheet.sum().unwrap());
-        let expected = "\
- #  tried                          expected  happened                ledger
+        let expected = " \
+#  tried                          expected  happened                ledger
  1  upload 8 MiB, digest equal     allow     allow Tokyo                 #4   既存システム→中間サーバー
  2  download 8 MiB, digest equal   allow     allow Tokyo                  -   NOT AS EXPECTED
 1 of 2 as expected.

@@ -14,6 +14,7 @@ use super::accept::{Admission, Arrival};
 use super::body::Count;
 use super::clock;
 use super::cut::Cut;
+use super::ended::Ended;
 use super::paper::Presented;
 use super::permit::Opened;
 use super::snapshot::Snapshot;
@@ -63,50 +64,6 @@ pub(super) struct Connection {
 struct Facts {
     hello: Option<Arc<Hello>>,
     presented: Option<Arc<Presented>>,
-}
-
-/// How a connection ended, as the ledger says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
-    /// The client closed it.
-    Client,
-    /// The upstream closed it (a relay).
-    Upstream,
-    /// Nothing was asked for longer than the idle timeout.
-    Idle,
-    /// Something was refused on it.
-    Refused,
-    /// It was cut for this reason.
-    Cut(Reason),
-    /// It broke off.
-    Broken(Reason),
-    /// This box stops.
-    Drained,
-    /// The task that carried it failed: our mistake.
-    Panicked,
-}
-
-impl Ended {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::Client => "client",
-            Self::Upstream => "upstream",
-            Self::Idle => "idle",
-            Self::Refused => "refused",
-            Self::Cut(reason) | Self::Broken(reason) => reason.code(),
-            Self::Drained => "drain",
-            Self::Panicked => "error",
-        }
-    }
-
-    const fn outcome(self) -> Outcome {
-        match self {
-            Self::Client | Self::Upstream | Self::Idle | Self::Drained => Outcome::Completed,
-            Self::Refused => Outcome::Denied,
-            Self::Cut(_) => Outcome::Cut,
-            Self::Broken(_) | Self::Panicked => Outcome::Failed,
-        }
-    }
 }
 
 impl Connection {

@@ -154,7 +154,7 @@ pub(crate) fn authority(request: &Parts) -> Result<&str, Malformed> {
 /// dot. `None` where it is an address, has another port, or is no name.
 pub(crate) fn host(authority: &str, port: u16) -> Option<Host> {
     let name = match authority.rsplit_once(':') {
-        Some((name, digits)) if digits.parse() == Ok(port) => name,
+        Some((name, digits)) if !digits.starts_with('+') && digits.parse() == Ok(port) => name,
         Some(_) => return None,
         None => authority,
     };

@@ -11,7 +11,8 @@ use tokio::time::timeout;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
-use super::connection::{Connection, Ended};
+use super::connection::Connection;
+use super::ended::Ended;
 use super::patience::Patience;
 use super::permit::Opened;
 use super::route::{Blocked, Fresh, route};

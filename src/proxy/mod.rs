@@ -11,6 +11,7 @@ mod body;
 pub mod clock;
 mod connection;
 mod cut;
+mod ended;
 mod exchange;
 mod facts;
 mod forward;

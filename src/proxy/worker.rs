@@ -13,7 +13,8 @@ use tokio::task::{Id, JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::accept::Arrival;
-use super::connection::{Connection, Ended};
+use super::connection::Connection;
+use super::ended::Ended;
 use super::paper::Papers;
 use super::pool::Pool;
 use super::shared::Shared;

@@ -346,7 +346,10 @@ mod tests {
             let breach = guard.exchange().breach();
             let mut stream = guard.into_inner();
             if let Some(breach) = breach.filter(|breach| breach.place == Place::Head) {
-                let text = format!("HTTP/1.1 {} Refused\r\n\r\n", breach.violation.reason().header_status());
+                let text = format!(
+                    "HTTP/1.1 {} Refused\r\n\r\n",
+                    breach.violation.reason().header_status()
+                );
                 stream.write_all(text.as_bytes()).await.unwrap();
             }
             (log, breach.map(|breach| breach.violation))

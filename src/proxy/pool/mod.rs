@@ -1,6 +1,8 @@
 //! A worker's pool of upstream connections: keyed by endpoint and TLS material, so that a connection is used
 //! again only under the trust, certificate and names it was made with. Never decides who may pass.
 
+mod checkout;
+
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,19 +10,20 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::Instant;
 
-use super::body::RequestBody;
-use super::permit::RequestPermit;
-use super::slot::{Slot, Slots};
-use super::upstream::Dialled;
+pub(in crate::proxy) use checkout::{Checkout, SendError};
+
+use checkout::Lent;
+
 use crate::flow::{Alpn, Flow};
+use crate::proxy::body::RequestBody;
+use crate::proxy::slot::{Slot, Slots};
+use crate::proxy::upstream::Dialled;
 
 /// Requests at a time on one HTTP/2 upstream connection; beyond it another one is dialled. The usual
 /// `SETTINGS_MAX_CONCURRENT_STREAMS` of servers (RFC 9113 §6.5.2 recommends no smaller one).
@@ -31,16 +34,16 @@ const SHUNNED: Duration = Duration::from_secs(5);
 
 /// What must be equal for a connection to be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Key {
+pub(in crate::proxy) struct Key {
     /// The judged address.
-    pub(super) endpoint: SocketAddr,
+    pub(in crate::proxy) endpoint: SocketAddr,
     /// The digest of the upstream's TLS material.
-    pub(super) material: [u8; 32],
+    pub(in crate::proxy) material: [u8; 32],
 }
 
 /// The upstream connections of one worker.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(in crate::proxy) struct Pool {
     slots: Arc<Slots>,
     entries: RefCell<HashMap<Key, Entry>>,
     failed: RefCell<HashMap<SocketAddr, Instant>>,
@@ -92,52 +95,16 @@ impl Drop for Leg {
     }
 }
 
-/// A connection lent for one exchange. Unless it is given back it is ended: a half-used HTTP/1.1 connection
-/// serves nobody.
-#[derive(Debug)]
-pub(super) struct Checkout {
-    pool: Rc<Pool>,
-    key: Key,
-    lent: Lent,
-    pooled: bool,
-}
-
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a checkout lives in one place; a box would cost every request"
-)]
-enum Lent {
-    Single(Single),
-    Shared(Rc<Multiplexed>),
-    Returned,
-}
-
-/// Why a request was not answered.
-#[derive(Debug)]
-pub(super) struct SendError {
-    /// The request, where not one byte of it was sent.
-    pub(super) unsent: Option<Box<Request<RequestBody>>>,
-    /// Whether it ended before the first byte of a response.
-    pub(super) before_response: bool,
-}
-
-impl SendError {
-    fn unsent(request: Request<RequestBody>) -> Self {
-        Self { unsent: Some(Box::new(request)), before_response: true }
-    }
-}
-
 /// A worker's right to dial for a key while others wait for what comes of it.
 #[derive(Debug)]
-pub(super) struct Dialling {
+pub(in crate::proxy) struct Dialling {
     pool: Rc<Pool>,
     key: Key,
 }
 
 /// Spawns onto the worker's own thread: nothing on the data path crosses threads.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct LocalExecutor;
+pub(in crate::proxy) struct LocalExecutor;
 
 impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor
 where
@@ -149,18 +116,18 @@ where
 }
 
 impl Pool {
-    pub(super) fn new(slots: Arc<Slots>) -> Self {
+    pub(in crate::proxy) fn new(slots: Arc<Slots>) -> Self {
         Self { slots, entries: RefCell::default(), failed: RefCell::default() }
     }
 
     /// Waits until this worker gets a connection for `key` back, or a dial that is under way has ended.
-    pub(super) async fn arrival(&self, key: Key) {
+    pub(in crate::proxy) async fn arrival(&self, key: Key) {
         let waiting = Waiting::new(self, key);
         waiting.arrived.notified().await;
     }
 
     /// A connection that can take one more exchange now.
-    pub(super) fn take(self: &Rc<Self>, key: Key) -> Option<Checkout> {
+    pub(in crate::proxy) fn take(self: &Rc<Self>, key: Key) -> Option<Checkout> {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.get_mut(&key)?;
         entry.shared.retain(|shared| !shared.sender.is_closed());
@@ -184,7 +151,7 @@ impl Pool {
     /// Asks to dial. While it is not known to speak HTTP/1.1, only one at a time dials: an HTTP/2 connection
     /// will serve everybody who waits.
     /// `None`: wait for [`Pool::arrival`], then look again.
-    pub(super) fn begin_dial(self: &Rc<Self>, key: Key) -> Option<Dialling> {
+    pub(in crate::proxy) fn begin_dial(self: &Rc<Self>, key: Key) -> Option<Dialling> {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.entry(key).or_default();
         if entry.dialling && entry.speaks != Some(Alpn::Http11) {
@@ -198,7 +165,7 @@ impl Pool {
     ///
     /// # Errors
     /// Where the HTTP/2 preface or settings could not be written.
-    pub(super) async fn adopt(
+    pub(in crate::proxy) async fn adopt(
         self: &Rc<Self>,
         key: Key,
         dialled: Dialled,
@@ -237,7 +204,7 @@ impl Pool {
     }
 
     /// Ends what has been idle for longer than `patience`, is broken, or sits on a place that somebody waits for.
-    pub(super) fn sweep(&self, patience: Duration) {
+    pub(in crate::proxy) fn sweep(&self, patience: Duration) {
         let now = Instant::now();
         let fresh = |since: Instant| now.duration_since(since) < patience;
         self.entries.borrow_mut().retain(|key, entry| {
@@ -262,7 +229,7 @@ impl Pool {
         clippy::iter_over_hash_type,
         reason = "each is judged by itself, order does not matter"
     )]
-    pub(super) fn judge(&self, is_refused: impl Fn(Key, &Flow) -> bool) {
+    pub(in crate::proxy) fn judge(&self, is_refused: impl Fn(Key, &Flow) -> bool) {
         for (key, entry) in self.entries.borrow_mut().iter_mut() {
             entry.idle.retain(|idle| !is_refused(*key, &idle.connection.leg.dialled_as));
             // A shared one that is in use ends with its last stream: streams are judged one by one.
@@ -271,17 +238,17 @@ impl Pool {
     }
 
     /// Remembers that an endpoint could not be reached.
-    pub(super) fn shun(&self, endpoint: SocketAddr) {
+    pub(in crate::proxy) fn shun(&self, endpoint: SocketAddr) {
         self.failed.borrow_mut().insert(endpoint, Instant::now());
     }
 
     /// It was reached after all.
-    pub(super) fn trust_again(&self, endpoint: SocketAddr) {
+    pub(in crate::proxy) fn trust_again(&self, endpoint: SocketAddr) {
         self.failed.borrow_mut().remove(&endpoint);
     }
 
     /// Whether it could not be reached a moment ago.
-    pub(super) fn is_shunned(&self, endpoint: SocketAddr) -> bool {
+    pub(in crate::proxy) fn is_shunned(&self, endpoint: SocketAddr) -> bool {
         let failed = self.failed.borrow();
         failed.get(&endpoint).is_some_and(|when| when.elapsed() < SHUNNED)
     }
@@ -352,78 +319,6 @@ impl Drop for Dialling {
         if let Some(entry) = self.pool.entries.borrow_mut().get_mut(&self.key) {
             entry.dialling = false;
             entry.arrived.notify_waiters();
-        }
-    }
-}
-
-impl Checkout {
-    /// Whether it has served before.
-    pub(super) const fn is_pooled(&self) -> bool {
-        self.pooled
-    }
-
-    /// Whether it speaks HTTP/2.
-    pub(super) const fn is_http2(&self) -> bool {
-        matches!(self.lent, Lent::Shared(_))
-    }
-
-    /// Sends what `permit` permits. The permit is for this very address or nothing is sent.
-    ///
-    /// # Errors
-    /// [`SendError`] tells what may be tried again.
-    pub(super) async fn send(
-        &mut self,
-        permit: RequestPermit,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, SendError> {
-        if permit.endpoint() != self.key.endpoint {
-            return Err(SendError::unsent(request));
-        }
-        let sent = match &mut self.lent {
-            Lent::Single(single) => {
-                if single.sender.ready().await.is_err() {
-                    return Err(SendError::unsent(request));
-                }
-                single.sender.try_send_request(request).await
-            }
-            Lent::Shared(shared) => {
-                let mut sender = shared.sender.clone();
-                if sender.ready().await.is_err() {
-                    return Err(SendError::unsent(request));
-                }
-                sender.try_send_request(request).await
-            }
-            Lent::Returned => return Err(SendError::unsent(request)),
-        };
-        sent.map_err(|mut failed| {
-            let unsent = failed.take_message().map(Box::new);
-            let error = failed.into_error();
-            let before_response =
-                error.is_incomplete_message() || error.is_canceled() || error.is_closed();
-            SendError { unsent, before_response }
-        })
-    }
-
-    /// Gives it back after the last byte of a response.
-    pub(super) fn give_back(&mut self) {
-        match std::mem::replace(&mut self.lent, Lent::Returned) {
-            Lent::Single(single) => self.pool.give_back(self.key, single),
-            Lent::Shared(shared) => release(&shared),
-            Lent::Returned => {}
-        }
-    }
-}
-
-fn release(shared: &Multiplexed) {
-    shared.streams.set(shared.streams.get().saturating_sub(1));
-    shared.since.set(Instant::now());
-}
-
-impl Drop for Checkout {
-    fn drop(&mut self) {
-        // A single connection ends here with its `Leg`; a stream of a shared one was reset by its body.
-        if let Lent::Shared(shared) = &self.lent {
-            release(shared);
         }
     }
 }
