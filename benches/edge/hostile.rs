@@ -110,7 +110,9 @@ impl Windows {
             settings.rate, settings.connections, settings.window
         );
         println!("{table}");
-        println!("late: how long after the due moment the client itself came to send, p99");
+        println!(
+            "late: how long after the due moment a client that had nothing to wait for woke to send, p99"
+        );
         self.conclude();
         println!("the last attack:");
         for line in self.accounts.last().map(String::as_str).unwrap_or_default().lines() {

@@ -40,7 +40,7 @@ pub(crate) struct Seen {
     pub(crate) p99: Duration,
     /// The longest.
     pub(crate) most: Duration,
-    /// How late the client itself was to send, the 99th of 100: the part of the figures that is its own.
+    /// How late the client itself woke to send, the 99th of 100: the part of the figures that is its own machine's.
     pub(crate) late: Duration,
     /// Requests that were answered.
     pub(crate) answered: usize,
@@ -113,8 +113,11 @@ fn take_turns(caller: &Caller, first: Exact, pace: Pace, turn: u32, start: Insta
             return tally;
         }
         let due = start + offset;
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        tally.late.push(due.elapsed());
+        // Where the last reply came after this moment, the delay is the subject's and stands in its latency.
+        if let Some(early) = due.checked_duration_since(Instant::now()) {
+            std::thread::sleep(early);
+            tally.late.push(due.elapsed());
+        }
         connection = ask(caller, connection, &request);
         match &connection {
             Some(_) => tally.times.push(due.elapsed()),

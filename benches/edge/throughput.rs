@@ -79,11 +79,13 @@ pub(crate) fn measure(setting: &Setting, settings: &Throughput) -> io::Result<()
         "failed",
     ]);
     let mut notices = Vec::new();
+    let mut shared = 0;
     for row in ROWS.iter().filter(wanted) {
         let spans = row.measure(&site, &mut running, settings)?;
         for (subject, spans) in running.iter().zip(&spans) {
             table.row(row.cells(subject.name, spans));
-            notices.extend(row.notices(subject.name, spans));
+            shared += usize::from(share(spans, |span| span.others) >= SHARED);
+            notices.extend(row.notice(subject.name, spans));
         }
     }
     println!(
@@ -93,6 +95,12 @@ pub(crate) fn measure(setting: &Setting, settings: &Throughput) -> io::Result<()
     println!("{table}");
     for notice in notices {
         println!("notice: {notice}");
+    }
+    if shared > 0 {
+        println!(
+            "notice: in {shared} rows other programs used more than {:.0} % of a core: their figures by second are too low",
+            SHARED * 100.0
+        );
     }
     running.iter().for_each(Running::print_complaint);
     println!();
@@ -160,41 +168,35 @@ impl Row {
         let each = |of: fn(&Span) -> f64, by: f64| -> Vec<f64> {
             spans.iter().map(|span| of(span) * by).collect()
         };
-        let percent = |values: Vec<f64>| format!("{:.0} %", median(values) * 100.0);
+        let percent = |of: fn(&Span) -> f64| format!("{:.0} %", share(spans, of) * 100.0);
         vec![
             self.name.to_owned(),
             subject.to_owned(),
             unit.to_owned(),
             range(&each(|span| span.by_second, scale), digits),
             range(&each(|span| span.by_processor_second, scale), digits),
-            percent(each(|span| span.subject, 1.0)),
-            percent(each(|span| span.load, 1.0)),
-            percent(each(|span| span.others, 1.0)),
+            percent(|span| span.subject),
+            percent(|span| span.load),
+            percent(|span| span.others),
             spans.iter().map(|span| span.failed).sum::<u64>().to_string(),
         ]
     }
 
-    /// What keeps a figure from speaking of the subject alone.
-    fn notices(&self, subject: &str, spans: &[Span]) -> Vec<String> {
-        let share = |of: fn(&Span) -> f64| median(spans.iter().map(of).collect());
-        let (load, others) = (share(|span| span.load), share(|span| span.others));
-        let mut notices = Vec::new();
-        if load >= FULL {
-            notices.push(format!(
+    /// Where the load's core was full, the pace is the load's.
+    fn notice(&self, subject: &str, spans: &[Span]) -> Option<String> {
+        let load = share(spans, |span| span.load);
+        (load >= FULL).then(|| {
+            format!(
                 "{}, {subject}: load generator and upstream filled their core ({:.0} %): the pace is theirs, only the figure by CPU second is the subject's",
                 self.name,
                 load * 100.0
-            ));
-        }
-        if others >= SHARED {
-            notices.push(format!(
-                "{}, {subject}: other programs used {:.0} % of a core meanwhile: the figures by second are too low",
-                self.name,
-                others * 100.0
-            ));
-        }
-        notices
+            )
+        })
     }
+}
+
+fn share(spans: &[Span], of: fn(&Span) -> f64) -> f64 {
+    median(spans.iter().map(of).collect())
 }
 
 /// One client of a load.
