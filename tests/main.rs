@@ -1,1 +1,14 @@
+//! The one integration binary: a real service, real sockets, stand-ins around it. What it knows it has from outside:
+//! answers, the ledger's files, the metrics, what the upstreams saw.
+#![cfg(test)]
 
+mod decision;
+mod fixture;
+mod http;
+mod life;
+mod limit;
+mod relay;
+mod reload;
+mod silence;
+mod upstream;
+mod wire;

@@ -82,6 +82,11 @@ impl Gate {
         asked.await.map_err(io::Error::other)?.map_err(io::Error::other)
     }
 
+    /// Asks it to drain and end, and goes on.
+    pub fn drain(&self) {
+        self.stop.ask();
+    }
+
     /// Asks it to drain and end, and waits until it has. Blocks.
     ///
     /// # Errors

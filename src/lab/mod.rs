@@ -18,6 +18,7 @@ mod witness;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Instant;
 
 pub use cast::{CHUKAN, CHUKEI, Center, KIZON, OQS, Papers, RELAYED, Seen, TANMATSU, issue};
@@ -74,14 +75,16 @@ impl From<io::Error> for Error {
 /// # Errors
 /// Where it could not be set up, or could not go on.
 pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool, Error> {
+    // Given back after the runtime with all its sockets is gone.
+    let ground = Rc::new(Ground::claim()?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(tell(options, out))
+    runtime.block_on(tell(&ground, options, out))
 }
 
-async fn tell(options: &Options, out: &mut dyn Write) -> Result<bool, Error> {
+async fn tell(ground: &Rc<Ground>, options: &Options, out: &mut dyn Write) -> Result<bool, Error> {
     let began = Instant::now();
     let mut sheet = Sheet::new(out);
-    let mut scene = Scene::set(options.directory.as_deref())?;
+    let mut scene = Scene::set(Rc::clone(ground), options.directory.as_deref())?;
     let policy = scene.gate.policy();
     sheet.line(&format!(
         "lab: 127.0.0.0/8, no root; PKI, servers and gate up in {:.1} s; policy {policy:.8}",

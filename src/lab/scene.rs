@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::rc::Rc;
 
 use super::Error;
 use super::cast::{self, Center, Papers};
@@ -24,7 +25,7 @@ pub(super) struct Scene {
     pub(super) center: Center,
     pub(super) papers: Papers,
     pub(super) record: Record,
-    pub(super) ground: Ground,
+    pub(super) ground: Rc<Ground>,
     kizon: Issued,
     tanmatsu: Issued,
     oqs: Issued,
@@ -33,9 +34,8 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Sets everything up in `directory`, or in one that goes with the scene.
-    pub(super) fn set(directory: Option<&Path>) -> Result<Self, Error> {
-        let ground = Ground::claim()?;
+    /// Sets everything up on `ground`, in `directory` or in one that goes with the scene.
+    pub(super) fn set(ground: Rc<Ground>, directory: Option<&Path>) -> Result<Self, Error> {
         let folder = directory.map_or_else(Folder::temporary, Folder::kept)?;
         folder.furnish(&ground, admin(&ground))?;
         let papers = Papers::new(&folder.certificates(), clock::now())?;

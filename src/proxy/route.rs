@@ -280,7 +280,10 @@ impl Dial<'_> {
         if let Some(site) = self.snapshot.engine.site_of(endpoint) {
             worker.shared.metrics.dialled(&self.leg.system, endpoint, site, None);
         }
-        worker.pool.shun(endpoint);
+        // To go around a stranger from the next request on would be a failover all the same.
+        if error.permits_failover() {
+            worker.pool.shun(endpoint);
+        }
         self.connection.note(Body::Failed {
             reason: error.reason(),
             stage,

@@ -1,0 +1,84 @@
+//! `tls` passages: bytes both ways, half-close kept, cut when the law says so.
+
+use std::time::{Duration, Instant};
+
+use sekisho::lab::{CHUKEI, RELAYED, TANMATSU, issue};
+use sekisho::standin::{Pattern, Talk};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use crate::fixture::{Checkpoint, PATIENCE};
+
+#[test]
+fn what_comes_after_an_early_end_is_byte_exact() {
+    const SAID: u64 = 20 << 20;
+    let site = Checkpoint::new();
+    site.run(async {
+        let back = site.open_relay().await.exchange(SAID).await.unwrap();
+        assert!(back.whole, "the end was said");
+        assert_eq!((back.bytes, back.sha256), (RELAYED, Pattern::sha256(RELAYED)));
+        assert_eq!(site.center.relay.witness().received(), SAID);
+        let closed = site.entry(0, "closed", None).await;
+        assert_eq!(closed.entry["facts"]["to_upstream"], SAID);
+        assert_eq!(closed.entry["facts"]["to_client"], RELAYED);
+    });
+    let metric = |direction| {
+        format!(
+            "sekisho_transferred_bytes_total{{direction=\"{direction}\",rule=\"relay\",system=\"relay-server\"}}"
+        )
+    };
+    assert_eq!(site.metric(&metric("to_center")), 20.0 * 1_048_576.0);
+    assert_eq!(site.metric(&metric("to_union")), 24.0 * 1_048_576.0);
+}
+
+#[test]
+fn every_relay_has_an_upstream_connection_of_its_own_and_the_ledger_announced_it() {
+    let site = Checkpoint::new();
+    site.run(async {
+        for _ in 0..5 {
+            assert!(site.open_relay().await.exchange(10).await.unwrap().whole);
+        }
+    });
+    let witness = site.center.relay.witness();
+    assert_eq!(witness.accepted(), 5);
+    assert_eq!(site.record.dialled().unwrap(), witness.peers());
+}
+
+#[test]
+fn the_end_of_the_upstream_reaches_the_client_while_it_still_speaks() {
+    let mut site = Checkpoint::new();
+    site.replace_relay(Talk::Echo);
+    site.run(async {
+        let back = site.open_relay().await.exchange(5 << 20).await.unwrap();
+        assert!(back.whole);
+        assert_eq!((back.bytes, back.sha256), (5 << 20, Pattern::sha256(5 << 20)));
+    });
+}
+
+#[test]
+fn a_revoked_relay_is_cut_within_a_second_and_its_neighbour_is_byte_exact() {
+    let site = Checkpoint::new();
+    site.run(async {
+        let culprit = issue(&site.papers.pki.union, &[TANMATSU]).unwrap();
+        let client = site.client((14, 6), Some(&culprit));
+        let mut live = client.open_raw(site.listener(), Some(CHUKEI)).await.unwrap();
+        live.stream().write_all(b"a").await.unwrap();
+        live.stream().flush().await.unwrap();
+        let mark = site.entry(0, "dialled", None).await.seq;
+        site.papers.revoke(&site.folder.certificates(), &[culprit.serial]).unwrap();
+        let neighbour = site.open_relay().await;
+        let (back, took) = tokio::join!(neighbour.exchange(8 << 20), async {
+            let asked = Instant::now();
+            assert!(!site.reload().await.is_refused());
+            let mut block = [0; 64];
+            let end = tokio::time::timeout(PATIENCE, live.stream().read(&mut block)).await;
+            assert!(matches!(end, Ok(Ok(0) | Err(_))), "{end:?}");
+            asked.elapsed()
+        });
+        assert!(took < Duration::from_secs(1), "{took:?}");
+        assert_eq!(back.unwrap().sha256, Pattern::sha256(RELAYED));
+        site.entry(mark, "refused", Some("certificate_revoked")).await;
+        let closed = site.entry(mark, "closed", None).await;
+        assert_eq!(closed.fact("how"), Some("certificate_revoked"));
+    });
+    site.wait_metric("sekisho_connections_cut_total{reason=\"certificate_revoked\"}", 1.0);
+}
