@@ -1,0 +1,78 @@
+//! What the kernel says of a process: processor time and memory. Text in, figures out; nothing is started here.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+/// Clock ticks a second in `/proc`: part of the kernel's interface to programs, not of its configuration (proc(5)).
+const TICKS: u64 = 100;
+
+/// The memory of a process, in KiB.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// Resident.
+    pub(crate) rss: u64,
+    /// Resident, with pages shared between processes counted by share.
+    pub(crate) pss: u64,
+}
+
+/// The processor time a process has used, in user and kernel, all its threads.
+///
+/// # Errors
+/// Where there is no such process.
+pub(crate) fn processor_time(pid: u32) -> io::Result<Duration> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    parse_stat(&text).ok_or_else(|| io::Error::other("`stat` of a process cannot be read"))
+}
+
+/// The memory of a process.
+///
+/// # Errors
+/// Where there is no such process.
+pub(crate) fn memory(pid: u32) -> io::Result<Memory> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    parse_rollup(&text)
+        .ok_or_else(|| io::Error::other("`smaps_rollup` of a process cannot be read"))
+}
+
+/// The processor time that all processes together have used, on all cores.
+///
+/// # Errors
+/// Where the kernel does not say.
+pub(crate) fn machine_time() -> io::Result<Duration> {
+    let text = fs::read_to_string("/proc/stat")?;
+    parse_machine(&text).ok_or_else(|| io::Error::other("`stat` of the machine cannot be read"))
+}
+
+/// Open descriptors of a process.
+///
+/// # Errors
+/// Where there is no such process.
+pub(crate) fn descriptors(pid: u32) -> io::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+/// Fields 14 and 15; the name in field 2 may hold spaces and brackets, so it counts from the last bracket.
+pub(crate) fn parse_stat(text: &str) -> Option<Duration> {
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace().skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(Duration::from_millis((user + system) * 1000 / TICKS))
+}
+
+/// The first line, all cores: user, nice, system, idle, iowait, irq, softirq, steal (proc(5)).
+pub(crate) fn parse_machine(text: &str) -> Option<Duration> {
+    let fields = text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
+    let ticks: Vec<u64> = fields.map_while(|field| field.parse().ok()).take(8).collect();
+    let idle: u64 = ticks.get(3..5)?.iter().sum();
+    let all: u64 = ticks.iter().sum();
+    Some(Duration::from_millis((all - idle) * 1000 / TICKS))
+}
+
+pub(crate) fn parse_rollup(text: &str) -> Option<Memory> {
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().strip_suffix("kB")?.trim().parse().ok()
+    };
+    Some(Memory { rss: field("Rss:")?, pss: field("Pss:")? })
+}
