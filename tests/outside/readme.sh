@@ -8,6 +8,5 @@ assert len(blocks) > 4, "the README has too few commands to be read by"
 for block in blocks:
     print(block)
 PY
-cp -r "$PROJECT" sekisho 2>/dev/null || true
 export PATH=$(dirname "$SEKISHO"):$PATH
 bash -euxo pipefail commands
