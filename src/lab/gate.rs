@@ -12,7 +12,7 @@ use crate::ledger::PolicyDigest;
 use crate::service::{self, Options, Ready, Reloaded, Stop, control};
 
 /// How long a call on the control socket may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running service.
 #[derive(Debug)]

@@ -112,7 +112,7 @@ async fn rows(scene: &mut Scene, sheet: &mut Sheet<'_>) -> Result<bool, Error> {
     sheet.head()?;
     for row in ROWS {
         let (mark, before) = (scene.record.head()?, scene.center.seen());
-        let found = act(scene, row, mark).await?;
+        let found = Box::pin(act(scene, row, mark)).await?;
         if matches!(row.due, Due::Deny(_)) {
             leak.add(&before, &scene.center.seen());
         }
@@ -142,7 +142,7 @@ async fn act(scene: &mut Scene, row: &Row, mark: u64) -> Result<Found, Error> {
         Act::TokyoBack => scene.tokyo_back(mark).await,
         Act::Abroad => scene.abroad(mark).await,
         Act::Faulty => scene.faulty(mark).await,
-        Act::Revoked => scene.revoked(mark).await,
+        Act::Revoked => Box::pin(scene.revoked(mark)).await,
     }
 }
 

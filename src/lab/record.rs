@@ -163,7 +163,7 @@ mod tests {
         folder
             .write(
                 "000000000003.jsonl",
-                &format!("{}\n{}", entry(3, "closed"), &entry(4, "closed")[..20]),
+                &format!("{}\n{}", entry(3, "closed"), &"{\"seq\":4,\"boot\""),
             )
             .unwrap();
         assert_eq!((record.head().unwrap(), record.gaps().unwrap()), (3, 0));

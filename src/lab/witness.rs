@@ -72,17 +72,13 @@ impl Witness {
 
     /// The witness in words.
     pub(super) fn text(&self) -> String {
-        let Self { counted, dialled, unanswered, requests, recorded, gaps, leak, unknown } = self;
+        let Self { counted, dialled, unanswered, requests, recorded, leak, gaps, unknown } = self;
         let answered = dialled.saturating_sub(*unanswered);
-        let dead = if *unanswered == 0 {
-            String::new()
-        } else {
-            format!(" (and {unanswered} that nobody answered)")
-        };
-        let word = if self.agrees() { "" } else { " THE BOOKS DIFFER;" };
+        let word = if self.agrees() { "" } else { " THE BOOKS DIFFER:" };
         format!(
-            "Witness:{word} upstreams counted {counted} connections, the ledger dialled {answered}{dead}; \
-             unknown to it: {unknown};\n         {requests} requests counted, {recorded} recorded; upstream after a refusal: \
+            "Witness:{word} upstreams counted {counted} connections, the ledger dialled {answered} \
+             (and {unanswered} in vain), {unknown} unknown to it;\n         \
+             {requests} requests counted, {recorded} recorded; upstream after a refusal: \
              {} bytes, {} requests; ledger gaps: {gaps}",
             leak.bytes, leak.requests
         )

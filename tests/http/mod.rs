@@ -156,6 +156,6 @@ fn streams_of_one_connection_do_not_wait_for_each_other() {
             (answer, began.elapsed())
         });
         assert_eq!((slow.unwrap().status, quick.0.unwrap().status), (200, 200));
-        assert!(quick.1 < Duration::from_millis(1000), "{:?}", quick.1);
+        assert!(quick.1 < Duration::from_secs(1), "{:?}", quick.1);
     });
 }

@@ -6,13 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustls::client::{
     ClientSessionStore, Resumption, Tls12ClientSessionValue, Tls13ClientSessionValue,
 };
-use rustls::{ClientConfig, HandshakeKind, NamedGroup, RootCertStore};
+use rustls::server::ServerSessionMemoryCache;
+use rustls::{ClientConfig, HandshakeKind, NamedGroup, RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use sekisho::lab::{CHUKAN, CHUKEI, Folder, Line};
+use sekisho::lab::{CHUKAN, CHUKEI, Folder, Line, issue};
 use sekisho::standin::{Speak, Talk};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio_rustls::TlsConnector;
+use tokio::net::TcpListener;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::fixture::{Checkpoint, SCENARIOS, SYSTEMS, assert_refused, get_ask};
 
@@ -171,5 +173,48 @@ fn no_ticket_is_given_and_every_handshake_is_a_full_one() {
             }
             assert_eq!(tickets.0.load(Ordering::Relaxed), 0, "{name}");
         }
+    });
+}
+
+/// Takes two connections at the relay's address, offers tickets, and tells what kind of handshakes they were.
+async fn offer_tickets(site: &Checkpoint) -> Vec<HandshakeKind> {
+    let shown = issue(&site.papers.pki.center, &["dns:chukei.center.example"]).unwrap();
+    let chain = CertificateDer::pem_slice_iter(shown.chain.as_bytes());
+    let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).unwrap();
+    let mut config = ServerConfig::builder_with_provider(sekisho::tls::provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain.collect::<Result<_, _>>().unwrap(), key)
+        .unwrap();
+    config.session_storage = ServerSessionMemoryCache::new(16);
+    config.send_tls13_tickets = 2;
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind(site.center.relay.address()).await.unwrap();
+    let mut kinds = Vec::new();
+    for _ in 0..2 {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(tcp).await.unwrap();
+        kinds.push(stream.get_ref().1.handshake_kind().unwrap());
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.unwrap();
+        stream.write_all(b"heard").await.unwrap();
+        stream.shutdown().await.unwrap();
+    }
+    kinds
+}
+
+#[test]
+fn a_ticket_that_an_upstream_gives_is_not_taken() {
+    let mut site = Checkpoint::new();
+    site.stop_relay();
+    site.run(async {
+        let (kinds, ()) = tokio::join!(offer_tickets(&site), async {
+            for _ in 0..2 {
+                let back = site.open_relay().await.exchange(10).await.unwrap();
+                assert_eq!(back.bytes, 5);
+            }
+        });
+        assert_eq!(kinds, [HandshakeKind::Full; 2]);
     });
 }

@@ -14,10 +14,9 @@ fn saw(site: &Checkpoint, target: &str) -> bool {
     site.center.tokyo.witness().seen().iter().any(|seen| seen.uri.path() == target)
 }
 
-#[test]
-fn a_head_that_can_be_read_in_two_ways_is_400_and_the_end() {
-    let site = Checkpoint::new();
-    let attempts = [
+/// Heads that two readers could take for two different things.
+fn ambiguous() -> Vec<(&'static str, String)> {
+    vec![
         (
             "length and coding",
             format!(
@@ -65,9 +64,14 @@ fn a_head_that_can_be_read_in_two_ways_is_400_and_the_end() {
         ),
         ("a NUL", format!("GET /exchange/x HTTP/1.1\r\n{HOST}X: a\0b\r\n\r\n")),
         ("a raw byte in the path", format!("GET /exchange/\u{ff} HTTP/1.1\r\n{HOST}\r\n")),
-    ];
+    ]
+}
+
+#[test]
+fn a_head_that_can_be_read_in_two_ways_is_400_and_the_end() {
+    let site = Checkpoint::new();
     site.run(async {
-        for (what, attempt) in &attempts {
+        for (what, attempt) in ambiguous() {
             let mark = site.head();
             let heard = site.say(format!("{attempt}{SMUGGLED}").as_bytes()).await;
             assert_eq!(statuses(&heard), [400], "{what}: {heard}");
@@ -105,7 +109,7 @@ fn a_body_is_a_body_whatever_it_looks_like() {
 #[test]
 fn a_broken_chunk_ends_everything_behind_it() {
     let site = Checkpoint::new();
-    let head =
+    let begin =
         format!("POST /exchange/upload HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n");
     site.run(async {
         for chunk in [
@@ -115,7 +119,7 @@ fn a_broken_chunk_ends_everything_behind_it() {
             "-1\r\n\r\n",
             "0x5\r\nhello\r\n0\r\n\r\n",
         ] {
-            let heard = site.say(format!("{head}{chunk}{SMUGGLED}").as_bytes()).await;
+            let heard = site.say(format!("{begin}{chunk}{SMUGGLED}").as_bytes()).await;
             assert!(statuses(&heard).iter().all(|status| *status == 400), "{chunk:?}: {heard}");
         }
         assert!(!saw(&site, "/exchange/smuggled"));
@@ -175,11 +179,11 @@ fn the_body_of_a_refused_request_is_never_parsed_as_a_request() {
 fn an_expectation_is_answered_after_judgement() {
     let site = Checkpoint::new();
     site.run(async {
-        let head = |path: &str| {
+        let expecting = |path: &str| {
             format!("POST {path} HTTP/1.1\r\n{HOST}Content-Length: 5\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
         };
         let mut raw = site.existing().open_raw(site.listener(), Some(CHUKAN)).await.unwrap();
-        raw.stream().write_all(head("/exchange/upload").as_bytes()).await.unwrap();
+        raw.stream().write_all(expecting("/exchange/upload").as_bytes()).await.unwrap();
         let mut first = [0; 25];
         raw.stream().read_exact(&mut first).await.unwrap();
         assert_eq!(&first, b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -187,7 +191,7 @@ fn an_expectation_is_answered_after_judgement() {
         let heard = hear(&mut raw).await;
         assert_eq!(statuses(&heard), [200], "{heard}");
         assert!(heard.contains("\"bytes\":5,"), "{heard}");
-        let refused = site.say(head("/private").as_bytes()).await;
+        let refused = site.say(expecting("/private").as_bytes()).await;
         assert_eq!(statuses(&refused), [403], "no `100 Continue` for what is refused: {refused}");
     });
 }
