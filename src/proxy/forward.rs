@@ -9,7 +9,6 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::body::{RequestBody, ResponseBody};
-use super::clock;
 use super::connection::{Connection, Upward, request_facts};
 use super::exchange::Exchange;
 use super::header::{self, Hop};
@@ -20,6 +19,7 @@ use super::pool::{Checkout, SendError};
 use super::route::{Blocked, Pooled, route};
 use super::snapshot::Snapshot;
 use super::stream::Registered;
+use super::{clock, judge};
 use crate::flow::{Flow, Request};
 use crate::ledger::Body;
 use crate::metrics::RuleMetrics;
@@ -123,10 +123,15 @@ impl Work<'_> {
         let mut flow = self.flow();
         let (mut checkout, allowed) =
             route(self.connection, self.snapshot, &mut flow, &Pooled).await?;
+        // From here on a new law sees it; what was swapped while it was routed is looked at once.
+        let registered = Registered::new(self.connection, flow.clone());
+        if let Some(denied) = judge::late(self.connection, self.snapshot, &flow) {
+            checkout.give_back();
+            return Err(Blocked::Denied(denied));
+        }
         let metrics = self.count(&allowed);
         match self.permit(&allowed).await {
             Ok(permit) => {
-                let registered = Registered::new(self.connection, flow);
                 Ok((Passage { work: self, allowed, metrics, registered, checkout }, permit))
             }
             Err(blocked) => {

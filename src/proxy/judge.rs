@@ -1,13 +1,14 @@
 //! Live connections judged again: the law, a revocation list or the clock has changed. Decides nothing itself.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::clock;
 use super::connection::{Connection, request_facts};
 use super::snapshot::Snapshot;
 use super::stream::Stream;
 use super::worker::Worker;
-use crate::flow::{Paper, Revocation, Timestamp};
+use crate::flow::{Flow, Paper, Revocation, Timestamp};
 use crate::ledger::Body;
 use crate::policy::Masked;
 use crate::verdict::{Denied, Reason, Stage, Verdict};
@@ -54,6 +55,27 @@ fn is_over(paper: &Paper, now: Timestamp) -> bool {
             now > certificate.not_after
                 || matches!(certificate.revocation, Revocation::Good { until } if is_due(until))
         }
+    }
+}
+
+/// Judges once more what was allowed under `judged_by`, where the law was swapped while an upstream was being
+/// reached: what is not registered yet is not seen by [`again`].
+pub(super) fn late(
+    connection: &Connection,
+    judged_by: &Arc<Snapshot>,
+    flow: &Flow,
+) -> Option<Denied> {
+    let snapshot = connection.worker.snapshot();
+    if Arc::ptr_eq(&snapshot, judged_by) {
+        return None;
+    }
+    let mut today = connection.flow(clock::now());
+    today.request.clone_from(&flow.request);
+    today.endpoint = flow.endpoint;
+    match snapshot.engine.decide(&today) {
+        Verdict::Allow(_) => None,
+        Verdict::Deny(denied) => Some(denied),
+        Verdict::NotYet(_) => Some(Denied::plain(Reason::Protocol, Stage::Dial)),
     }
 }
 

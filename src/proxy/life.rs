@@ -17,7 +17,7 @@ use super::patience::Patience;
 use super::permit::Opened;
 use super::route::{Blocked, Fresh, route};
 use super::socket::{self, Socket};
-use super::{clock, http1, http2, relay, upstream};
+use super::{clock, http1, http2, judge, relay, upstream};
 use crate::flow::Alpn;
 use crate::ledger::Body;
 use crate::metrics::Leg;
@@ -181,6 +181,10 @@ async fn relayed(connection: &Rc<Connection>, stream: TlsStream<Socket>) -> Ende
         }
     };
     connection.relay_to(allowed.endpoint);
+    if let Some(denied) = judge::late(connection, &snapshot, &flow) {
+        record_blocked(connection, Blocked::Denied(denied)).await;
+        return turn_away(stream).await;
+    }
     let (rule, metrics) = connection.passes_by(&allowed.rule, &allowed.system).clone();
     let patience = Patience::new(snapshot.idle_timeout(Some(&rule)));
     let ended = relay::relay(connection, &metrics, stream, dialled.stream, patience).await;

@@ -56,6 +56,9 @@ pub(super) struct Registered {
 impl Registered {
     pub(super) fn new(connection: &Rc<Connection>, flow: Flow) -> Self {
         let stream = Rc::new(Stream::new(flow));
+        if let Some(reason) = connection.cut.reason() {
+            stream.cut.throw(reason);
+        }
         connection.streams.borrow_mut().push(Rc::clone(&stream));
         Self { connection: Rc::clone(connection), stream }
     }
