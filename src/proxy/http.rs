@@ -40,6 +40,35 @@ pub(super) async fn serve(
     answer: Option<Answer>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<ResponseBody>, Aborted> {
+    let unanswered = Unanswered(Some(Rc::clone(&connection)));
+    let answered = exchange(connection, answer, request).await;
+    unanswered.end();
+    answered
+}
+
+/// A request that has no answer yet. A client that goes away before it has one leaves as much work behind as one
+/// that goes away in the middle of it.
+struct Unanswered(Option<Rc<Connection>>);
+
+impl Unanswered {
+    fn end(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            connection.count_abandoned();
+        }
+    }
+}
+
+async fn exchange(
+    connection: Rc<Connection>,
+    answer: Option<Answer>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<ResponseBody>, Aborted> {
     let began = Instant::now();
     connection.touch();
     let snapshot = connection.worker.snapshot();

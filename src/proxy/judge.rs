@@ -8,7 +8,7 @@ use super::connection::{Connection, request_facts};
 use super::snapshot::Snapshot;
 use super::stream::Stream;
 use super::worker::Worker;
-use crate::flow::{Flow, Timestamp};
+use crate::flow::{Flow, Paper, Revocation, Timestamp};
 use crate::ledger::Body;
 use crate::policy::Masked;
 use crate::verdict::{Denied, Reason, Stage, Verdict};
@@ -53,7 +53,36 @@ pub(super) fn late(
     }
 }
 
+/// Judges those connections whose certificate, or what is known of its revocation, has come to its end: moments that
+/// the law knows nothing of.
+pub(super) fn ended(worker: &Worker) {
+    let (now, snapshot) = (clock::now(), worker.snapshot());
+    let mut connections = worker.connections();
+    connections.retain(|connection| {
+        // One that was never admitted is refused with its first request.
+        let is_live = connection.opened().is_some() && connection.cut.reason().is_none();
+        is_live && connection.presented().is_some_and(|presented| is_over(&presented.paper, now))
+    });
+    for connection in connections {
+        let _recorded = is_cut(&connection, &snapshot, now);
+    }
+}
+
+fn is_over(paper: &Paper, now: Timestamp) -> bool {
+    match paper {
+        Paper::Absent => false,
+        Paper::Presented(certificate) => {
+            let is_due = |until| until <= now;
+            now > certificate.not_after
+                || matches!(certificate.revocation, Revocation::Good { until } if is_due(until))
+        }
+    }
+}
+
 fn is_cut(connection: &Rc<Connection>, snapshot: &Snapshot, now: Timestamp) -> bool {
+    if connection.cut.reason().is_some() {
+        return false;
+    }
     look_at_papers_again(connection, snapshot, now);
     let flow = connection.flow(now);
     let denied = match snapshot.engine.decide(&flow) {

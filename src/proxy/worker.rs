@@ -142,6 +142,7 @@ impl Worker {
                 stream.cut_if_stalled(now, patience);
             }
         }
+        judge::ended(self);
     }
 
     fn obey(&self, command: Command) {

@@ -198,9 +198,15 @@ fn a_request_is_refused_for_what_it_asks_and_the_upstream_hears_nothing() {
 
 #[test]
 fn while_draining_what_is_in_flight_ends_whole_and_nothing_new_passes() {
+    for speak in [Speak::Http11, Speak::H2] {
+        drain(speak);
+    }
+}
+
+fn drain(speak: Speak) {
     let mut site = Checkpoint::new();
     site.run(async {
-        let mut busy = site.open(Speak::Http11).await;
+        let mut busy = site.open(speak).await;
         let mut relay = site.open_relay().await;
         relay.stream().write_all(b"a").await.unwrap();
         let (answer, ()) = tokio::join!(busy.ask(get_ask("/exchange/slow?head=400")), async {

@@ -162,3 +162,25 @@ fn places_at_an_endpoint_are_waited_for_and_then_refused() {
         assert!(site.open_relay().await.exchange(1).await.unwrap().whole);
     });
 }
+
+#[test]
+fn a_client_that_resets_stream_after_stream_is_closed_and_its_neighbour_is_not() {
+    let site = Checkpoint::new();
+    site.run(async {
+        let (mut hostile, mut neighbour) = (site.open(Speak::H2).await, site.open(Speak::H2).await);
+        let mut resets = 0;
+        loop {
+            let asked = hostile.ask(get_ask("/exchange/slow?head=20000"));
+            if matches!(tokio::time::timeout(Duration::from_millis(5), asked).await, Ok(Err(_))) {
+                break;
+            }
+            resets += 1;
+            assert!(resets < 1000, "still open after so many resets");
+        }
+        let closed = site.entry(0, "closed", None).await;
+        assert_eq!(closed.fact("how"), Some("limit"));
+        let answer = neighbour.ask(get_ask("/exchange/x")).await.unwrap();
+        assert_eq!(answer.status, 200);
+    });
+    assert!(site.requests() < 300, "{} requests went upstream", site.requests());
+}

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use sekisho::flow::{Identity, Timestamp};
 use sekisho::lab::{CHUKEI, RELAYED, TANMATSU, issue};
-use sekisho::standin::{Pattern, Talk};
+use sekisho::proxy::clock;
+use sekisho::standin::{Issued, Order, Pattern, Talk};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::fixture::{Checkpoint, PATIENCE};
+use crate::fixture::{COUNCIL, Checkpoint, PATIENCE, SCENARIOS, hours};
 
 #[test]
 fn what_comes_after_an_early_end_is_byte_exact() {
@@ -81,4 +83,40 @@ fn a_revoked_relay_is_cut_within_a_second_and_its_neighbour_is_byte_exact() {
         assert_eq!(closed.fact("how"), Some("certificate_revoked"));
     });
     site.wait_metric("sekisho_connections_cut_total{reason=\"certificate_revoked\"}", "1");
+}
+
+#[test]
+fn what_ends_while_it_is_live_is_cut_by_time_alone() {
+    let end = Timestamp::from_seconds(clock::now().as_seconds() + 3);
+    let names = [Identity::parse(TANMATSU).unwrap()];
+    let until = format!("since: 2020-06-15, until: \"{end}\" }}");
+    let approval = Checkpoint::with(|folder| {
+        folder.write(SCENARIOS, "version: 1\n").unwrap();
+        folder.edit(COUNCIL, "since: 2020-06-15 }", &until).unwrap();
+    });
+    let certificate = Checkpoint::new();
+    let order = Order::new(&names).valid(hours(-1), end);
+    let ending = certificate.papers.pki.union.issue(&order).unwrap();
+    let cases = [
+        (&approval, &approval.tanmatsu, "after_approval"),
+        (&certificate, &ending, "certificate_expired"),
+    ];
+    let open = |(site, shown, _): &(&Checkpoint, &Issued, &str)| {
+        site.run(async {
+            let client = site.client((14, 5), Some(shown));
+            let mut live = client.open_raw(site.listener(), Some(CHUKEI)).await.unwrap();
+            live.stream().write_all(b"a").await.unwrap();
+            live.stream().flush().await.unwrap();
+            live
+        })
+    };
+    let live: Vec<_> = cases.iter().map(open).collect();
+    for (site, _, reason) in cases {
+        site.run(async {
+            let closed = site.entry(0, "closed", None).await;
+            assert_eq!(closed.fact("how"), Some(reason));
+            site.entry(0, "refused", Some(reason)).await;
+        });
+    }
+    drop(live);
 }

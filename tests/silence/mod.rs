@@ -160,6 +160,40 @@ fn around(heard: &str, form: &str) -> String {
 }
 
 #[test]
+fn nothing_that_a_client_sends_breaks_a_line_or_acts_on_a_terminal() {
+    let mut site = Checkpoint::new();
+    site.run(async {
+        for odd in [
+            "\u{1b}[31m",
+            "%0d%0a%1b[31m",
+            "a\r\n{\"seq\":1}",
+            "\u{202e}gnp",
+            "%E2%80%AEgnp",
+            "\0",
+            "\u{85}",
+        ] {
+            for request in [
+                format!(
+                    "GET /exchange/{odd} HTTP/1.1\r\nHost: {CHUKAN}\r\nConnection: close\r\n\r\n"
+                ),
+                format!("GET /private/{odd} HTTP/1.1\r\nHost: {CHUKAN}\r\n\r\n"),
+                format!("GET /exchange/x HTTP/1.1\r\nHost: {odd}.example\r\n\r\n"),
+                format!("{odd} /exchange/x HTTP/1.1\r\nHost: {CHUKAN}\r\n\r\n"),
+            ] {
+                drop(site.say(request.as_bytes()).await);
+            }
+        }
+    });
+    site.stop();
+    let mut text = String::new();
+    everything_in(&site.folder.path().join("ledger"), &mut text);
+    let lines = site.record.lines().unwrap();
+    assert!(lines.iter().filter(|line| line.kind == "refused").count() >= 20);
+    assert_eq!(site.record.gaps().unwrap(), 0, "every line is an entry");
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'));
+}
+
+#[test]
 fn a_flood_of_strangers_is_counted_not_listed() {
     const FLOOD: u64 = 1000;
     let mut site = Checkpoint::new();
