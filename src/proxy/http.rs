@@ -40,24 +40,56 @@ pub(super) async fn serve(
     answer: Option<Answer>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<ResponseBody>, Aborted> {
+    let unanswered = Unanswered(Some(Rc::clone(&connection)));
+    let answered = answer_to(&connection, answer, request).await;
+    unanswered.is_answered();
+    answered
+}
+
+/// A request that the client may leave before it is answered: on HTTP/2 it resets the stream, and the work for it is
+/// dropped where it stands.
+struct Unanswered(Option<Rc<Connection>>);
+
+impl Unanswered {
+    fn is_answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.0 {
+            connection.count_abandoned();
+        }
+    }
+}
+
+async fn answer_to(
+    connection: &Rc<Connection>,
+    answer: Option<Answer>,
+    request: http::Request<Incoming>,
+) -> Result<http::Response<ResponseBody>, Aborted> {
     let began = Instant::now();
     connection.touch();
     let snapshot = connection.worker.snapshot();
     let (parts, body) = request.into_parts();
     let version = parts.version;
+    if version == Version::HTTP_2 && head_size(&parts) > snapshot.limits().header_size {
+        return Ok(refuse(connection, &snapshot, Stopped::too_large(), None, answer).await);
+    }
     let judged = match facts::request(&parts, connection.to_address.port()) {
         Ok(judged) => judged,
         Err(malformed) => {
             let stopped = Stopped::malformed(malformed);
-            return Ok(refuse(&connection, &snapshot, stopped, None, answer).await);
+            return Ok(refuse(connection, &snapshot, stopped, None, answer).await);
         }
     };
     let has_body = !body.is_end_stream();
-    let work = Work { connection: &connection, snapshot: &snapshot, judged: &judged, began };
+    let work = Work { connection, snapshot: &snapshot, judged: &judged, began };
     let mut response = match work.forward(parts, has_body.then_some(body)).await {
         Ok(Ok(response)) => response,
         Ok(Err(stopped)) => {
-            return Ok(refuse(&connection, &snapshot, stopped, Some(&judged), answer).await);
+            return Ok(refuse(connection, &snapshot, stopped, Some(&judged), answer).await);
         }
         Err(aborted) => return Err(aborted),
     };
@@ -66,6 +98,14 @@ pub(super) async fn serve(
     *response.version_mut() = version;
     response.body_mut().keep(answer);
     Ok(response)
+}
+
+/// The size of a head as RFC 9113 §6.5.2 counts it.
+fn head_size(parts: &http::request::Parts) -> usize {
+    let fields = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+    let authority = parts.uri.authority().map_or(0, |authority| authority.as_str().len());
+    let path = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    fields.sum::<usize>() + authority + path
 }
 
 /// Records a refusal and makes its answer.
@@ -91,6 +131,11 @@ impl Stopped {
     pub(super) const fn malformed(detail: &'static str) -> Self {
         let denied = Denied::plain(Reason::MalformedRequest, Stage::Request);
         Self { denied, side: Side::Client, detail: Some(detail) }
+    }
+
+    const fn too_large() -> Self {
+        let denied = Denied::plain(Reason::Limit, Stage::Request);
+        Self { denied, side: Side::Head, detail: Some("the head is too large") }
     }
 
     pub(super) const fn denied(denied: Denied) -> Self {
