@@ -166,10 +166,19 @@ impl Connection {
     pub(super) fn count_abandoned(&self) {
         let abandoned = self.abandoned.get() + 1;
         self.abandoned.set(abandoned);
-        let finished: u64 = self.outcomes.borrow().values().sum();
-        if abandoned > 100 && abandoned > finished / 2 {
+        if abandoned > 100 && abandoned > self.answered() / 2 {
             self.cut(Reason::Limit);
         }
+    }
+
+    /// Exchanges that had an answer.
+    pub(super) fn answered(&self) -> u64 {
+        self.outcomes.borrow().values().sum()
+    }
+
+    /// Plaintext bytes of answers so far.
+    pub(super) fn bytes_to_client(&self) -> u64 {
+        self.to_client.get()
     }
 
     /// Ends it and everything on it.
@@ -303,7 +312,7 @@ impl Connection {
         let body = Body::Closed {
             to_upstream: self.to_upstream.get(),
             to_client: self.to_client.get(),
-            duration: self.duration(),
+            duration: self.age(),
             how: Masked::own(ended.text()),
             outcomes: self.outcomes.take(),
         };
@@ -311,7 +320,8 @@ impl Connection {
         let _kept = self.append(&snapshot, body).await;
     }
 
-    fn duration(&self) -> Duration {
+    /// How long it has been there.
+    pub(super) fn age(&self) -> Duration {
         self.began.elapsed()
     }
 }

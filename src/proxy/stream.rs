@@ -19,11 +19,14 @@ pub(super) struct Stream {
     /// Ends it.
     pub(super) cut: Cut,
     progress: Cell<Instant>,
+    /// It was cut already when it was last looked at.
+    was_cut: Cell<bool>,
 }
 
 impl Stream {
     pub(super) fn new(flow: Flow) -> Self {
-        Self { flow: RefCell::new(flow), cut: Cut::default(), progress: Cell::new(Instant::now()) }
+        let progress = Cell::new(Instant::now());
+        Self { flow: RefCell::new(flow), cut: Cut::default(), progress, was_cut: Cell::new(false) }
     }
 
     /// Something moved, in either direction; gives the moment.
@@ -43,6 +46,15 @@ impl Stream {
         if now.duration_since(self.progress()) > patience {
             self.cut.throw(Reason::Timeout);
         }
+    }
+}
+
+impl Stream {
+    /// Why it was cut, where it is still there although it was cut when this was last asked: hyper holds bytes for a
+    /// client that takes none, and looks at nothing else before it has got rid of them.
+    pub(super) fn stuck(&self) -> Option<Reason> {
+        let reason = self.cut.reason()?;
+        self.was_cut.replace(true).then_some(reason)
     }
 }
 

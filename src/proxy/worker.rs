@@ -138,8 +138,12 @@ impl Worker {
             limits.idle_timeout.max(limits.response_timeout).max(limits.request_body_timeout);
         let now = Instant::now();
         for connection in self.connections() {
-            for stream in connection.streams.borrow().iter() {
+            let stuck = connection.streams.borrow().iter().find_map(|stream| {
                 stream.cut_if_stalled(now, patience);
+                stream.stuck()
+            });
+            if let Some(reason) = stuck {
+                connection.cut(reason);
             }
         }
         judge::ended(self);
