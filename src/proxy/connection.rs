@@ -213,9 +213,11 @@ impl Connection {
     pub(super) fn note(&self, body: Body) {
         let ledger = self.worker.shared.ledger.clone();
         let entry = self.entry(&self.worker.snapshot(), body);
+        let noting = self.worker.begin_note();
         drop(spawn_local(async move {
             // An unwritable ledger counts what it loses and refuses what comes next.
             let _kept = ledger.append(entry).await;
+            drop(noting);
         }));
     }
 
@@ -243,7 +245,8 @@ impl Connection {
         request: Option<&Request>,
         detail: Option<&'static str>,
     ) -> Option<String> {
-        self.was_denied.set(true);
+        // What an upstream could not do is a failure, not a denial.
+        self.was_denied.set(self.was_denied.get() || !is_upstreams(denied.reason));
         self.worker.shared.metrics.denied(denied.reason, denied.stage);
         let is_opened = self.opened.get().is_some();
         let body = Body::Refused {
@@ -309,6 +312,12 @@ impl Connection {
         if self.opened.get().is_none() {
             return;
         }
+        // The streams of an HTTP/2 connection end a moment after it, and are counted.
+        for _turn in 0..64 {
+            if self.is_busy() {
+                tokio::task::yield_now().await;
+            }
+        }
         let body = Body::Closed {
             to_upstream: self.to_upstream.get(),
             to_client: self.to_client.get(),
@@ -324,6 +333,14 @@ impl Connection {
     pub(super) fn age(&self) -> Duration {
         self.began.elapsed()
     }
+}
+
+/// Whether the upstream is to blame.
+const fn is_upstreams(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::UpstreamUnreachable | Reason::UpstreamIdentity | Reason::UpstreamFailed
+    )
 }
 
 /// What the ledger says of a request.

@@ -109,6 +109,9 @@ impl Work<'_> {
             passage.checkout.give_back();
             return Err(Setback::Stopped(stopped));
         }
+        if body.is_some() {
+            header::frame(&mut parts);
+        }
         let outgoing = http::Request::from_parts(parts, passage.body(body));
         match passage.send(permit, outgoing).await {
             Sent::Head(response) => passage.answer(response),
@@ -285,7 +288,6 @@ impl Passage<'_> {
     }
 
     fn stopped(self, reason: Reason, detail: &'static str) -> Setback {
-        self.work.connection.worker.pool.shun(self.allowed.endpoint);
         self.work.connection.note(Body::Failed {
             reason,
             stage: Stage::Peer,
@@ -293,6 +295,8 @@ impl Passage<'_> {
             endpoint: Some(self.allowed.endpoint),
             detail: Some(Masked::own(detail)),
         });
-        Setback::Stopped(Stopped::upstream(reason, Stage::Peer))
+        let stopped = Stopped::upstream(reason, Stage::Peer);
+        self.metrics.request(stopped.status().as_u16(), self.work.began.elapsed());
+        Setback::Stopped(stopped)
     }
 }

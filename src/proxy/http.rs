@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use http::Version;
+use http::{StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -119,6 +119,10 @@ async fn refuse(
     let Stopped { denied, side, detail } = stopped;
     let reason = denied.reason;
     let reference = connection.refuse(snapshot, denied, request, detail).await;
+    if connection.opened().is_none() {
+        // It was not admitted, and never will be: a new connection is judged anew.
+        connection.drain.throw(Reason::Draining);
+    }
     let refusal = Refusal { reason, side, reference };
     connection.count_outcome(refusal.status().as_u16());
     let version = if answer.is_some() { Version::HTTP_11 } else { Version::HTTP_2 };
@@ -144,6 +148,13 @@ impl Stopped {
 
     pub(super) const fn upstream(reason: Reason, stage: Stage) -> Self {
         Self { denied: Denied::plain(reason, stage), side: Side::Upstream, detail: None }
+    }
+}
+
+impl Stopped {
+    /// The status it is answered with.
+    pub(super) fn status(&self) -> StatusCode {
+        Refusal { reason: self.denied.reason, side: self.side, reference: None }.status()
     }
 }
 

@@ -105,6 +105,8 @@ async fn watch<H: Graceful>(
         }
         match &mut farewell {
             Some((_, None)) => return Poll::Pending,
+            // A stream that came as the farewell went is let end.
+            Some((_, Some(_))) if connection.is_busy() => return Poll::Pending,
             Some((ended, Some((patience, since)))) => {
                 return patience.poll_elapsed(cx, *since).map(|()| Turn::Ended(*ended));
             }

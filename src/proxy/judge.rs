@@ -80,7 +80,8 @@ fn is_over(paper: &Paper, now: Timestamp) -> bool {
 }
 
 fn is_cut(connection: &Rc<Connection>, snapshot: &Snapshot, now: Timestamp) -> bool {
-    if connection.cut.reason().is_some() {
+    // One that was never admitted is refused with its first request, whatever the law says now.
+    if connection.cut.reason().is_some() || connection.opened().is_none() {
         return false;
     }
     look_at_papers_again(connection, snapshot, now);

@@ -9,7 +9,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use rustls_pki_types::ServerName;
 
 use crate::appliance::{Appliance, Limits, Line, Mode};
-use crate::flow::{Name, Timestamp, TlsVersion};
+use crate::flow::{Name, TlsVersion};
 use crate::ledger::PolicyDigest;
 use crate::policy::Engine;
 use crate::policy::model::{Guardrails, System, Upstream};
@@ -94,21 +94,6 @@ impl Snapshot {
     /// The bounds of the box.
     pub fn limits(&self) -> &Limits {
         &self.appliance.limits
-    }
-
-    /// The next moment after `now` at which time alone changes what is allowed: a date of the law, or a
-    /// revocation list that is due.
-    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
-        #[expect(clippy::iter_over_hash_type, reason = "a minimum does not depend on the order")]
-        let due = {
-            let mut due = self.engine.next_change(now);
-            for listener in self.listeners.values() {
-                let update = listener.clients.next_update().filter(|update| *update > now);
-                due = due.into_iter().chain(update).min();
-            }
-            due
-        };
-        due
     }
 
     pub(super) fn listener(&self, name: &Name) -> Option<&Arc<ListenerTls>> {

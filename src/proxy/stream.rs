@@ -18,6 +18,8 @@ pub(super) struct Stream {
     pub(super) flow: RefCell<Flow>,
     /// Ends it.
     pub(super) cut: Cut,
+    /// Whether the request's body has ended, or there is none.
+    pub(super) is_sent: Cell<bool>,
     progress: Cell<Instant>,
     /// It was cut already when it was last looked at.
     was_cut: Cell<bool>,
@@ -26,7 +28,13 @@ pub(super) struct Stream {
 impl Stream {
     pub(super) fn new(flow: Flow) -> Self {
         let progress = Cell::new(Instant::now());
-        Self { flow: RefCell::new(flow), cut: Cut::default(), progress, was_cut: Cell::new(false) }
+        Self {
+            flow: RefCell::new(flow),
+            cut: Cut::default(),
+            is_sent: Cell::new(false),
+            progress,
+            was_cut: Cell::new(false),
+        }
     }
 
     /// Something moved, in either direction; gives the moment.
@@ -87,6 +95,8 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.connection.touch();
+        // A request body that is still on its way has nobody left who watches it.
+        self.stream.cut.throw(Reason::UpstreamFailed);
         let mut streams = self.connection.streams.borrow_mut();
         if let Some(index) = streams.iter().position(|stream| Rc::ptr_eq(stream, &self.stream)) {
             streams.swap_remove(index);

@@ -163,8 +163,11 @@ fn dialled(stream: TlsStream<Socket>, took: Duration) -> Dialled {
 
 /// TCP keepalive as the box asks: a dead peer is noticed even where nothing is sent.
 pub(super) fn keep_alive(socket: &SockRef<'_>, idle: Duration) -> io::Result<()> {
+    // What Linux takes: 1 to 32 767 s.
+    let second = Duration::from_secs(1);
+    let idle = idle.clamp(second, second * 32_767);
     socket.set_tcp_keepalive(
-        &TcpKeepalive::new().with_time(idle).with_interval(idle / 3).with_retries(3),
+        &TcpKeepalive::new().with_time(idle).with_interval((idle / 3).max(second)).with_retries(3),
     )
 }
 

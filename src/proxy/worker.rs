@@ -54,6 +54,7 @@ pub(super) struct Worker {
     live: RefCell<HashMap<Id, Rc<Connection>>>,
     rules: RefCell<HashMap<Name, Arc<RuleMetrics>>>,
     draining: Cell<bool>,
+    notes: Rc<()>,
 }
 
 impl Worker {
@@ -67,6 +68,7 @@ impl Worker {
             live: RefCell::default(),
             rules: RefCell::default(),
             draining: Cell::new(false),
+            notes: Rc::new(()),
         }
     }
 
@@ -83,6 +85,18 @@ impl Worker {
         let metrics = self.shared.metrics.rule(rule, system);
         self.rules.borrow_mut().insert(rule.clone(), Arc::clone(&metrics));
         metrics
+    }
+
+    /// An entry is on its way to the ledger until what this gives is dropped.
+    pub(super) fn begin_note(&self) -> Rc<()> {
+        Rc::clone(&self.notes)
+    }
+
+    /// Waits for the entries that are on their way.
+    async fn notes_are_kept(&self) {
+        while Rc::strong_count(&self.notes) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Whether this box stops.
@@ -204,10 +218,14 @@ async fn work(
             _ = sweep.tick() => worker.sweep(),
         }
     }
+    worker.notes_are_kept().await;
 }
 
 fn begin(worker: &Rc<Worker>, tasks: &mut JoinSet<()>, arrival: Arrival) {
     let (connection, stream) = Connection::new(worker, arrival);
+    if worker.is_draining() {
+        connection.drain.throw(Reason::Draining);
+    }
     let task = tasks.spawn_local(life::live(Rc::clone(&connection), stream));
     worker.live.borrow_mut().insert(task.id(), connection);
 }

@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
 use super::{Key, Multiplexed, Pool, Single};
 use crate::proxy::body::RequestBody;
@@ -88,8 +87,9 @@ impl Checkout {
         sent.map_err(|mut failed| {
             let unsent = failed.take_message().map(Box::new);
             let error = failed.into_error();
-            let before_response =
-                error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+            // The head of a response is what is waited for: whatever broke off did so before it, unless it was
+            // answered with something that is not HTTP, or our own body failed.
+            let before_response = !error.is_parse() && !error.is_user();
             SendError { unsent, before_response }
         })
     }
@@ -98,22 +98,17 @@ impl Checkout {
     pub(in crate::proxy) fn give_back(&mut self) {
         match std::mem::replace(&mut self.lent, Lent::Returned) {
             Lent::Single(single) => self.pool.give_back(self.key, single),
-            Lent::Shared(shared) => release(&shared),
+            Lent::Shared(shared) => self.pool.release(self.key, &shared),
             Lent::Returned => {}
         }
     }
-}
-
-fn release(shared: &Multiplexed) {
-    shared.streams.set(shared.streams.get().saturating_sub(1));
-    shared.since.set(Instant::now());
 }
 
 impl Drop for Checkout {
     fn drop(&mut self) {
         // A single connection ends here with its `Leg`; a stream of a shared one was reset by its body.
         if let Lent::Shared(shared) = &self.lent {
-            release(shared);
+            self.pool.release(self.key, shared);
         }
     }
 }

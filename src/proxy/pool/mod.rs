@@ -29,6 +29,9 @@ use crate::proxy::upstream::Dialled;
 /// `SETTINGS_MAX_CONCURRENT_STREAMS` of servers (RFC 9113 §6.5.2 recommends no smaller one).
 const STREAMS_MAX: usize = 100;
 
+/// What one stream of an HTTP/2 upstream may send before it is read.
+const STREAM_WINDOW: u32 = 512 << 10;
+
 /// How long an endpoint that could not be reached goes behind the others.
 const SHUNNED: Duration = Duration::from_secs(5);
 
@@ -253,6 +256,15 @@ impl Pool {
         failed.get(&endpoint).is_some_and(|when| when.elapsed() < SHUNNED)
     }
 
+    /// A stream of a shared connection has ended: whoever waits may have it.
+    fn release(&self, key: Key, shared: &Multiplexed) {
+        shared.streams.set(shared.streams.get().saturating_sub(1));
+        shared.since.set(Instant::now());
+        if let Some(entry) = self.entries.borrow().get(&key) {
+            entry.arrived.notify_one();
+        }
+    }
+
     fn give_back(&self, key: Key, connection: Single) {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.entry(key).or_default();
@@ -292,8 +304,9 @@ fn http2_builder() -> http2::Builder<LocalExecutor> {
     let mut builder = http2::Builder::new(LocalExecutor);
     builder
         .timer(TokioTimer::new())
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
+        .initial_stream_window_size(STREAM_WINDOW)
+        // One client that does not read must not hold up the others who share the connection.
+        .initial_connection_window_size(STREAM_WINDOW * 100)
         .max_send_buf_size(256 << 10)
         .max_header_list_size(64 << 10)
         .keep_alive_interval(Duration::from_secs(20))
