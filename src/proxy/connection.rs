@@ -19,6 +19,7 @@ use super::paper::Presented;
 use super::permit::Opened;
 use super::snapshot::Snapshot;
 use super::stream::Stream;
+use super::upstream::UpstreamPeer;
 use super::worker::Worker;
 use crate::flow::{Flow, Hello, Name, Paper, Request, ServerName, Timestamp};
 use crate::ledger::{Body, ClientFacts, ConnectionId, Entry, Receipt, RequestFacts, Unwritable};
@@ -48,7 +49,7 @@ pub(super) struct Connection {
     facts: RefCell<Facts>,
     opened: OnceCell<Opened>,
     rule: OnceCell<(Name, Arc<RuleMetrics>)>,
-    relayed_to: Cell<Option<SocketAddr>>,
+    relayed_to: OnceCell<(SocketAddr, Arc<UpstreamPeer>)>,
     began: Instant,
     to_upstream: Cell<u64>,
     to_client: Cell<u64>,
@@ -80,7 +81,7 @@ impl Connection {
             facts: RefCell::default(),
             opened: OnceCell::new(),
             rule: OnceCell::new(),
-            relayed_to: Cell::new(None),
+            relayed_to: OnceCell::new(),
             began: Instant::now(),
             to_upstream: Cell::new(0),
             to_client: Cell::new(0),
@@ -100,7 +101,7 @@ impl Connection {
             Flow::arrival(now, self.source.ip(), self.to_address, Some(self.listener.clone()));
         flow.hello.clone_from(&facts.hello);
         flow.paper = facts.presented.as_ref().map(|presented| Arc::clone(&presented.paper));
-        flow.endpoint = self.relayed_to.get();
+        flow.endpoint = self.relayed_to.get().map(|(endpoint, _)| *endpoint);
         flow
     }
 
@@ -121,8 +122,13 @@ impl Connection {
     }
 
     /// From now on it is a relay to this judged address.
-    pub(super) fn relay_to(&self, endpoint: SocketAddr) {
-        self.relayed_to.set(Some(endpoint));
+    pub(super) fn relay_to(&self, endpoint: SocketAddr, peer: &Arc<UpstreamPeer>) {
+        let _first = self.relayed_to.set((endpoint, Arc::clone(peer)));
+    }
+
+    /// Who is at the other end of a relay.
+    pub(super) fn relayed_peer(&self) -> Option<&Arc<UpstreamPeer>> {
+        self.relayed_to.get().map(|(_, peer)| peer)
     }
 
     /// Keeps the proof that its *opened* entry is on disk.

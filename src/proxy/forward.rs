@@ -127,7 +127,7 @@ impl Work<'_> {
         let (mut checkout, allowed) =
             route(self.connection, self.snapshot, &mut flow, &Pooled).await?;
         // From here on a new law sees it; what was swapped while it was routed is looked at once.
-        let registered = Registered::new(self.connection, flow.clone());
+        let registered = Registered::new(self.connection, flow.clone(), checkout.peer());
         if let Some(denied) = judge::late(self.connection, self.snapshot, &flow) {
             checkout.give_back();
             return Err(Blocked::Denied(denied));

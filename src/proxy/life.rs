@@ -185,7 +185,7 @@ async fn relayed(connection: &Rc<Connection>, stream: TlsStream<Socket>) -> Ende
             return turn_away(stream).await;
         }
     };
-    connection.relay_to(allowed.endpoint);
+    connection.relay_to(allowed.endpoint, &dialled.peer);
     if let Some(denied) = judge::late(connection, &snapshot, &flow) {
         record_blocked(connection, Blocked::Denied(denied)).await;
         return turn_away(stream).await;

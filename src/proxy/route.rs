@@ -261,7 +261,7 @@ impl Dial<'_> {
     /// The upstream's identity is one more fact; the law has the last word on it.
     fn check_peer(&self, dialled: Dialled) -> Result<Dialled, Blocked> {
         let mut flow = self.flow.clone();
-        flow.peer = Some(Peer::Verified(dialled.identities.clone()));
+        flow.peer = Some(Peer::Verified(dialled.peer.identities.clone()));
         match self.snapshot.engine.decide(&flow) {
             Verdict::Allow(_) => Ok(dialled),
             Verdict::Deny(denied) => {

@@ -2,12 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::cut::Cut;
+use super::upstream::UpstreamPeer;
 use crate::flow::Flow;
 use crate::verdict::Reason;
 
@@ -16,6 +18,8 @@ use crate::verdict::Reason;
 pub(super) struct Stream {
     /// What it was allowed as, endpoint included; judged again when the law changes.
     pub(super) flow: RefCell<Flow>,
+    /// Who the upstream is.
+    pub(super) peer: Option<Arc<UpstreamPeer>>,
     /// Ends it.
     pub(super) cut: Cut,
     /// Whether the request's body has ended, or there is none.
@@ -26,10 +30,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(flow: Flow) -> Self {
+    pub(super) fn new(flow: Flow, peer: Option<Arc<UpstreamPeer>>) -> Self {
         let progress = Cell::new(Instant::now());
         Self {
             flow: RefCell::new(flow),
+            peer,
             cut: Cut::default(),
             is_sent: Cell::new(false),
             progress,
@@ -74,8 +79,12 @@ pub(super) struct Registered {
 }
 
 impl Registered {
-    pub(super) fn new(connection: &Rc<Connection>, flow: Flow) -> Self {
-        let stream = Rc::new(Stream::new(flow));
+    pub(super) fn new(
+        connection: &Rc<Connection>,
+        flow: Flow,
+        peer: Option<Arc<UpstreamPeer>>,
+    ) -> Self {
+        let stream = Rc::new(Stream::new(flow, peer));
         if let Some(reason) = connection.cut.reason() {
             stream.cut.throw(reason);
         }

@@ -24,6 +24,9 @@ use crate::flow::Name;
 use crate::metrics::RuleMetrics;
 use crate::verdict::Reason;
 
+/// Sweeps, of one a second, between two looks at everything that is live.
+const JUDGED_EVERY: u32 = 60;
+
 /// What a worker is told by others.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -55,6 +58,7 @@ pub(super) struct Worker {
     rules: RefCell<HashMap<Name, Arc<RuleMetrics>>>,
     draining: Cell<bool>,
     notes: Rc<()>,
+    beats: Cell<u32>,
 }
 
 impl Worker {
@@ -69,6 +73,7 @@ impl Worker {
             rules: RefCell::default(),
             draining: Cell::new(false),
             notes: Rc::new(()),
+            beats: Cell::new(1),
         }
     }
 
@@ -161,6 +166,12 @@ impl Worker {
             }
         }
         judge::ended(self);
+        // What has an end of its own beside the law's dates: an upstream's certificate, a list that is due.
+        let beat = self.beats.get() % JUDGED_EVERY;
+        self.beats.set(beat + 1);
+        if beat == 0 {
+            let _cut = judge::again(self);
+        }
     }
 
     fn obey(&self, command: Command) {

@@ -1,6 +1,7 @@
 //! A pooled connection lent for one exchange: sends what a permit permits, and is given back or ended.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -8,6 +9,7 @@ use hyper::body::Incoming;
 use super::{Key, Multiplexed, Pool, Single};
 use crate::proxy::body::RequestBody;
 use crate::proxy::permit::RequestPermit;
+use crate::proxy::upstream::UpstreamPeer;
 
 /// A connection lent for one exchange. Unless it is given back it is ended: a half-used HTTP/1.1 connection
 /// serves nobody.
@@ -49,6 +51,15 @@ impl Checkout {
     /// Whether it has served before.
     pub(in crate::proxy) const fn is_pooled(&self) -> bool {
         self.pooled
+    }
+
+    /// Whom the upstream proved to be.
+    pub(in crate::proxy) fn peer(&self) -> Option<Arc<UpstreamPeer>> {
+        match &self.lent {
+            Lent::Single(single) => Some(Arc::clone(&single.leg.peer)),
+            Lent::Shared(shared) => Some(Arc::clone(&shared.leg.peer)),
+            Lent::Returned => None,
+        }
     }
 
     /// Whether it speaks HTTP/2.
