@@ -43,7 +43,7 @@ pub(super) async fn serve(
 ) -> Result<http::Response<ResponseBody>, Aborted> {
     let unanswered = Unanswered(Some(Rc::clone(&connection)));
     let answered = answer_to(&connection, answer, request).await;
-    unanswered.is_answered();
+    unanswered.settle();
     answered
 }
 
@@ -52,7 +52,7 @@ pub(super) async fn serve(
 struct Unanswered(Option<Rc<Connection>>);
 
 impl Unanswered {
-    fn is_answered(mut self) {
+    fn settle(mut self) {
         self.0 = None;
     }
 }

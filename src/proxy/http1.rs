@@ -85,7 +85,7 @@ where
             Pin::new(&mut hyper).graceful_shutdown();
         }
         if let Poll::Ready(done) = hyper.poll_without_shutdown(cx) {
-            let broken = done.as_ref().is_err_and(|error| broke_tls(error));
+            let broken = done.as_ref().is_err_and(broke_tls);
             return Poll::Ready(if broken { Turn::Broken } else { Turn::Done(done.is_ok()) });
         }
         Pin::new(&mut watch).poll(cx).map(Turn::Late)
@@ -140,7 +140,7 @@ where
             http::turn_away(
                 connection,
                 Reason::MalformedRequest,
-                "the records are not those of TLS",
+                "the client broke the rules of TLS",
             )
             .await
         }

@@ -167,7 +167,7 @@ async fn broken(connection: &Rc<Connection>, error: &hyper::Error) -> Ended {
             http::turn_away(
                 connection,
                 Reason::MalformedRequest,
-                "the records are not those of TLS",
+                "the client broke the rules of TLS",
             )
             .await
         }

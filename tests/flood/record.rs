@@ -47,6 +47,10 @@ async fn open(site: &Checkpoint, protocol: &str) -> (TcpStream, Sealer) {
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
     config.enable_secret_extraction = true;
     let (tcp, session) = connect(site, config).await.into_inner();
+    // Until then what comes is part of the handshake.
+    let source = tcp.local_addr().unwrap().to_string();
+    let opened = site.record.wait(0, |line| line.fact("source") == Some(&source)).await.unwrap();
+    assert_eq!(opened.unwrap().kind, "opened");
     (tcp, Sealer::new(session.dangerous_extract_secrets().unwrap().tx))
 }
 
