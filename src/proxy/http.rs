@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::body::ResponseBody;
 use super::connection::Connection;
+use super::ended::Ended;
 use super::forward::Work;
 use super::refusal::{Refusal, Side};
 use super::route::Blocked;
@@ -42,7 +43,7 @@ pub(super) async fn serve(
 ) -> Result<http::Response<ResponseBody>, Aborted> {
     let unanswered = Unanswered(Some(Rc::clone(&connection)));
     let answered = answer_to(&connection, answer, request).await;
-    unanswered.answered();
+    unanswered.settle();
     answered
 }
 
@@ -51,7 +52,7 @@ pub(super) async fn serve(
 struct Unanswered(Option<Rc<Connection>>);
 
 impl Unanswered {
-    fn answered(mut self) {
+    fn settle(mut self) {
         self.0 = None;
     }
 }
@@ -129,6 +130,18 @@ async fn refuse(
     let mut response = refusal.response(version).map(ResponseBody::own);
     response.body_mut().keep(answer);
     response
+}
+
+/// Records a refusal that no request was there for and nobody can be answered.
+pub(super) async fn turn_away(
+    connection: &Connection,
+    reason: Reason,
+    detail: &'static str,
+) -> Ended {
+    let snapshot = connection.worker.snapshot();
+    let denied = Denied::plain(reason, Stage::Request);
+    let _reference = connection.refuse(&snapshot, denied, None, Some(detail)).await;
+    Ended::Refused
 }
 
 impl Stopped {

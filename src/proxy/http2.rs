@@ -15,12 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::ended::Ended;
+use super::ended::{Ended, broke_tls};
 use super::flood::Meter;
 use super::http;
 use super::patience::Patience;
 use super::pool::LocalExecutor;
-use crate::verdict::{Denied, Reason, Stage};
+use crate::verdict::Reason;
 
 /// After `GOAWAY` the client has this long to go.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -52,7 +52,9 @@ where
     match watch(connection, hyper, preface, idle).await {
         Turn::Ended(ended) => ended,
         Turn::Broken(error) => broken(connection, &error).await,
-        Turn::Silent => refuse(connection, Reason::Timeout, "no HTTP/2 preface came in time").await,
+        Turn::Silent => {
+            http::turn_away(connection, Reason::Timeout, "no HTTP/2 preface came in time").await
+        }
     }
 }
 
@@ -156,17 +158,22 @@ async fn broken(connection: &Rc<Connection>, error: &hyper::Error) -> Ended {
             Ended::Cut(Reason::Limit)
         }
         Some(_) => {
-            refuse(connection, Reason::MalformedRequest, "the frames are not those of HTTP/2").await
+            http::turn_away(
+                connection,
+                Reason::MalformedRequest,
+                "the frames are not those of HTTP/2",
+            )
+            .await
+        }
+        None if broke_tls(error) => {
+            http::turn_away(
+                connection,
+                Reason::MalformedRequest,
+                "the client broke the rules of TLS",
+            )
+            .await
         }
         None if connection.is_busy() => Ended::Broken(Reason::MalformedRequest),
         None => Ended::Client,
     }
-}
-
-/// Records a refusal that no request was there for.
-async fn refuse(connection: &Rc<Connection>, reason: Reason, detail: &'static str) -> Ended {
-    let snapshot = connection.worker.snapshot();
-    let denied = Denied::plain(reason, Stage::Request);
-    let _reference = connection.refuse(&snapshot, denied, None, Some(detail)).await;
-    Ended::Refused
 }
