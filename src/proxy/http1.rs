@@ -177,8 +177,8 @@ fn done(connection: &Connection, exchange: &Exchange, is_ok: bool) -> Ended {
     match exchange.ending() {
         Some(Ending::Clean) => Ended::Client,
         Some(Ending::InHead | Ending::InBody) => Ended::Broken(Reason::MalformedRequest),
-        None if connection.worker.is_draining() => Ended::Drained,
         None if connection.was_denied() => Ended::Refused,
+        None if connection.worker.is_draining() => Ended::Drained,
         // An answer before the end of the request, after which nothing more can be read from this client.
         None if is_ok => Ended::Upstream,
         None => Ended::Broken(Reason::UpstreamFailed),
@@ -218,7 +218,15 @@ async fn finish<S>(guard: Guard<S>, ended: Ended) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    close(guard.into_inner()).await;
+    match ended {
+        // Nothing is owed, and nothing was sent that is not answered.
+        Ended::Idle | Ended::Drained | Ended::Client => {
+            drop(timeout(LAST_WORDS, guard.into_inner().shutdown()).await);
+        }
+        Ended::Upstream | Ended::Refused | Ended::Cut(_) | Ended::Broken(_) | Ended::Panicked => {
+            close(guard.into_inner()).await;
+        }
+    }
     ended
 }
 

@@ -229,6 +229,11 @@ async fn work(
             _ = sweep.tick() => worker.sweep(),
         }
     }
+    // Whoever asked in the last moment gets an answer: what is sent after this fails at once.
+    commands.close();
+    while let Some(command) = commands.recv().await {
+        worker.obey(command);
+    }
     worker.notes_are_kept().await;
 }
 

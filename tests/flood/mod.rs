@@ -366,7 +366,7 @@ fn a_client_that_does_not_read_at_all_is_cut() {
         let ask = frame::get(1, "/exchange/download?bytes=20971520");
         stream.write_all(&[opening(1 << 30), wide, ask].concat()).await.unwrap();
         stream.flush().await.unwrap();
-        while site.metric(CUT_LATE) < 1.0 {
+        while counted_in(&site, CUT_LATE) < 1 {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         site.entry(mark, "closed", None).await;
