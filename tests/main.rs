@@ -4,6 +4,7 @@
 
 mod decision;
 mod fixture;
+mod flood;
 mod http;
 mod life;
 mod limit;

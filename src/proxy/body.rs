@@ -71,6 +71,7 @@ impl RequestBody {
         sent: Rc<dyn Count>,
         limit: Duration,
     ) -> Self {
+        watch.is_sent.set(incoming.is_none());
         Self {
             incoming,
             watch,
@@ -102,12 +103,16 @@ impl Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
+        if this.watch.is_sent.get() {
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(reason) = this.watch.cut.poll(cx) {
             return Poll::Ready(Some(Err(BodyError(reason))));
         }
-        match Pin::new(incoming).poll_frame(cx) {
+        match Pin::new(&mut *incoming).poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 frame.trailers_mut().map(header::strip_trailers);
+                this.watch.is_sent.set(incoming.is_end_stream());
                 this.is_begun = true;
                 this.last = this.watch.moved();
                 this.sent.count(frame.data_ref().map_or(0, |data| data.len() as u64));
@@ -118,6 +123,7 @@ impl Body for RequestBody {
                 Poll::Ready(Some(Err(BodyError(Reason::MalformedRequest))))
             }
             Poll::Ready(None) => {
+                this.watch.is_sent.set(true);
                 this.watch.moved();
                 Poll::Ready(None)
             }

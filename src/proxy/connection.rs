@@ -19,6 +19,7 @@ use super::paper::Presented;
 use super::permit::Opened;
 use super::snapshot::Snapshot;
 use super::stream::Stream;
+use super::upstream::UpstreamPeer;
 use super::worker::Worker;
 use crate::flow::{Flow, Hello, Name, Paper, Request, ServerName, Timestamp};
 use crate::ledger::{Body, ClientFacts, ConnectionId, Entry, Receipt, RequestFacts, Unwritable};
@@ -48,7 +49,7 @@ pub(super) struct Connection {
     facts: RefCell<Facts>,
     opened: OnceCell<Opened>,
     rule: OnceCell<(Name, Arc<RuleMetrics>)>,
-    relayed_to: Cell<Option<SocketAddr>>,
+    relayed_to: OnceCell<(SocketAddr, Arc<UpstreamPeer>)>,
     began: Instant,
     to_upstream: Cell<u64>,
     to_client: Cell<u64>,
@@ -80,7 +81,7 @@ impl Connection {
             facts: RefCell::default(),
             opened: OnceCell::new(),
             rule: OnceCell::new(),
-            relayed_to: Cell::new(None),
+            relayed_to: OnceCell::new(),
             began: Instant::now(),
             to_upstream: Cell::new(0),
             to_client: Cell::new(0),
@@ -100,7 +101,7 @@ impl Connection {
             Flow::arrival(now, self.source.ip(), self.to_address, Some(self.listener.clone()));
         flow.hello.clone_from(&facts.hello);
         flow.paper = facts.presented.as_ref().map(|presented| Arc::clone(&presented.paper));
-        flow.endpoint = self.relayed_to.get();
+        flow.endpoint = self.relayed_to.get().map(|(endpoint, _)| *endpoint);
         flow
     }
 
@@ -121,8 +122,13 @@ impl Connection {
     }
 
     /// From now on it is a relay to this judged address.
-    pub(super) fn relay_to(&self, endpoint: SocketAddr) {
-        self.relayed_to.set(Some(endpoint));
+    pub(super) fn relay_to(&self, endpoint: SocketAddr, peer: &Arc<UpstreamPeer>) {
+        let _first = self.relayed_to.set((endpoint, Arc::clone(peer)));
+    }
+
+    /// Who is at the other end of a relay.
+    pub(super) fn relayed_peer(&self) -> Option<&Arc<UpstreamPeer>> {
+        self.relayed_to.get().map(|(_, peer)| peer)
     }
 
     /// Keeps the proof that its *opened* entry is on disk.
@@ -166,10 +172,19 @@ impl Connection {
     pub(super) fn count_abandoned(&self) {
         let abandoned = self.abandoned.get() + 1;
         self.abandoned.set(abandoned);
-        let finished: u64 = self.outcomes.borrow().values().sum();
-        if abandoned > 100 && abandoned > finished / 2 {
+        if abandoned > 100 && abandoned > self.answered() / 2 {
             self.cut(Reason::Limit);
         }
+    }
+
+    /// Exchanges that had an answer.
+    pub(super) fn answered(&self) -> u64 {
+        self.outcomes.borrow().values().sum()
+    }
+
+    /// Plaintext bytes of answers so far.
+    pub(super) fn bytes_to_client(&self) -> u64 {
+        self.to_client.get()
     }
 
     /// Ends it and everything on it.
@@ -204,9 +219,11 @@ impl Connection {
     pub(super) fn note(&self, body: Body) {
         let ledger = self.worker.shared.ledger.clone();
         let entry = self.entry(&self.worker.snapshot(), body);
+        let noting = self.worker.begin_note();
         drop(spawn_local(async move {
             // An unwritable ledger counts what it loses and refuses what comes next.
             let _kept = ledger.append(entry).await;
+            drop(noting);
         }));
     }
 
@@ -234,7 +251,8 @@ impl Connection {
         request: Option<&Request>,
         detail: Option<&'static str>,
     ) -> Option<String> {
-        self.was_denied.set(true);
+        // What an upstream could not do is a failure, not a denial.
+        self.was_denied.set(self.was_denied.get() || !is_upstreams(denied.reason));
         self.worker.shared.metrics.denied(denied.reason, denied.stage);
         let is_opened = self.opened.get().is_some();
         let body = Body::Refused {
@@ -300,10 +318,16 @@ impl Connection {
         if self.opened.get().is_none() {
             return;
         }
+        // The streams of an HTTP/2 connection end a moment after it, and are counted.
+        for _turn in 0..64 {
+            if self.is_busy() {
+                tokio::task::yield_now().await;
+            }
+        }
         let body = Body::Closed {
             to_upstream: self.to_upstream.get(),
             to_client: self.to_client.get(),
-            duration: self.duration(),
+            duration: self.age(),
             how: Masked::own(ended.text()),
             outcomes: self.outcomes.take(),
         };
@@ -311,9 +335,18 @@ impl Connection {
         let _kept = self.append(&snapshot, body).await;
     }
 
-    fn duration(&self) -> Duration {
+    /// How long it has been there.
+    pub(super) fn age(&self) -> Duration {
         self.began.elapsed()
     }
+}
+
+/// Whether the upstream is to blame.
+const fn is_upstreams(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::UpstreamUnreachable | Reason::UpstreamIdentity | Reason::UpstreamFailed
+    )
 }
 
 /// What the ledger says of a request.

@@ -1,5 +1,8 @@
 //! How client connections end.
 
+use std::error::Error as _;
+use std::io;
+
 use crate::metrics::Outcome;
 use crate::verdict::Reason;
 
@@ -47,4 +50,12 @@ impl Ended {
             Self::Broken(_) | Self::Panicked => Outcome::Failed,
         }
     }
+}
+
+/// Whether it ended because the client's records are not what TLS allows: garbage, or too many with nothing in them.
+/// An alert of its own is no fault, and a socket that is gone no record.
+pub(super) fn broke_tls(error: &hyper::Error) -> bool {
+    let io = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let tls = io.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref());
+    tls.is_some_and(|error| !matches!(error, rustls::Error::AlertReceived(_)))
 }

@@ -49,7 +49,11 @@ impl Exchange {
     /// The last byte of the response was handed on: the upstream connection can serve the next request.
     pub(super) fn complete(&mut self) {
         if let Some(mut checkout) = self.checkout.take() {
-            checkout.give_back();
+            // Answered before the request has ended: the rest of it has no place to go, and the next request
+            // must not wait behind it.
+            if self.stream().is_sent.get() {
+                checkout.give_back();
+            }
             self.end();
         }
     }

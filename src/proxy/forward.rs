@@ -109,6 +109,9 @@ impl Work<'_> {
             passage.checkout.give_back();
             return Err(Setback::Stopped(stopped));
         }
+        if body.is_some() {
+            header::frame(&mut parts);
+        }
         let outgoing = http::Request::from_parts(parts, passage.body(body));
         match passage.send(permit, outgoing).await {
             Sent::Head(response) => passage.answer(response),
@@ -124,7 +127,7 @@ impl Work<'_> {
         let (mut checkout, allowed) =
             route(self.connection, self.snapshot, &mut flow, &Pooled).await?;
         // From here on a new law sees it; what was swapped while it was routed is looked at once.
-        let registered = Registered::new(self.connection, flow.clone());
+        let registered = Registered::new(self.connection, flow.clone(), checkout.peer());
         if let Some(denied) = judge::late(self.connection, self.snapshot, &flow) {
             checkout.give_back();
             return Err(Blocked::Denied(denied));
@@ -285,7 +288,6 @@ impl Passage<'_> {
     }
 
     fn stopped(self, reason: Reason, detail: &'static str) -> Setback {
-        self.work.connection.worker.pool.shun(self.allowed.endpoint);
         self.work.connection.note(Body::Failed {
             reason,
             stage: Stage::Peer,
@@ -293,6 +295,8 @@ impl Passage<'_> {
             endpoint: Some(self.allowed.endpoint),
             detail: Some(Masked::own(detail)),
         });
-        Setback::Stopped(Stopped::upstream(reason, Stage::Peer))
+        let stopped = Stopped::upstream(reason, Stage::Peer);
+        self.metrics.request(stopped.status().as_u16(), self.work.began.elapsed());
+        Setback::Stopped(stopped)
     }
 }

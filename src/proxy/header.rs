@@ -4,8 +4,8 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::header::{
-    CONNECTION, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
+    HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::request::Parts;
 use http::uri::{Authority, InvalidUri, PathAndQuery, Scheme, Uri};
@@ -206,12 +206,30 @@ pub(crate) fn aim(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(),
         if let Ok(host) = HeaderValue::from_str(hop.host.as_str()) {
             headers.insert(HOST, host);
         }
+        join_cookies(headers);
         // RFC 9110 §10.1.4: `TE` is for this hop only and says so.
         if headers.contains_key(TE) {
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
     }
     Ok(())
+}
+
+/// HTTP/2 may cut `Cookie` into crumbs, HTTP/1.1 knows one field (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1
+        && let Ok(whole) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, whole);
+    }
+}
+
+/// Frames a body that has no length, for a hop of HTTP/1.1: without it hyper takes the body of a `GET` for none.
+pub(crate) fn frame(request: &mut Parts) {
+    if request.version < Version::HTTP_2 && !request.headers.contains_key(CONTENT_LENGTH) {
+        request.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
 }
 
 /// Takes out of trailers, in either direction, what only a head may have (RFC 9110 §6.5.1): framing, routing,
@@ -271,7 +289,7 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
     use super::{
-        Hop, Malformed, authority, backward, check_http2, forward, host, strip_hop_by_hop,
+        Hop, Malformed, authority, backward, check_http2, forward, frame, host, strip_hop_by_hop,
         strip_trailers,
     };
     use crate::flow::{Host, Name, Path};
@@ -296,6 +314,21 @@ mod tests {
             .collect();
         fields.sort();
         fields.join(" | ")
+    }
+
+    #[test]
+    fn crumbs_of_a_cookie_become_one_field_and_a_body_is_framed() {
+        let request = Request::builder().version(Version::HTTP_2).uri("/x").method("GET");
+        let request = request.header("cookie", "a=1").header("cookie", "b=2").body(()).unwrap();
+        let (mut parts, ()) = request.into_parts();
+        let (appliance, host) = (Name::parse("edge").unwrap(), Host::parse("a.example").unwrap());
+        let source = "10.0.0.1:1".parse().unwrap();
+        let hop = Hop { appliance: &appliance, source, host: &host, version: Version::HTTP_11 };
+        forward(&mut parts, &Path::parse("/x").unwrap(), &hop).unwrap();
+        frame(&mut parts);
+        let cookies: Vec<_> = parts.headers.get_all("cookie").iter().collect();
+        assert_eq!(cookies, ["a=1; b=2"]);
+        assert_eq!(parts.headers["transfer-encoding"], "chunked");
     }
 
     #[test]

@@ -3,13 +3,14 @@
 
 use std::rc::Rc;
 
-use http::Version;
+use http::{StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::body::ResponseBody;
 use super::connection::Connection;
+use super::ended::Ended;
 use super::forward::Work;
 use super::refusal::{Refusal, Side};
 use super::route::Blocked;
@@ -41,31 +42,31 @@ pub(super) async fn serve(
     request: http::Request<Incoming>,
 ) -> Result<http::Response<ResponseBody>, Aborted> {
     let unanswered = Unanswered(Some(Rc::clone(&connection)));
-    let answered = exchange(connection, answer, request).await;
-    unanswered.end();
+    let answered = answer_to(&connection, answer, request).await;
+    unanswered.settle();
     answered
 }
 
-/// A request that has no answer yet. A client that goes away before it has one leaves as much work behind as one
-/// that goes away in the middle of it.
+/// A request that the client may leave before it is answered: on HTTP/2 it resets the stream, and the work for it is
+/// dropped where it stands.
 struct Unanswered(Option<Rc<Connection>>);
 
 impl Unanswered {
-    fn end(mut self) {
+    fn settle(mut self) {
         self.0 = None;
     }
 }
 
 impl Drop for Unanswered {
     fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
+        if let Some(connection) = &self.0 {
             connection.count_abandoned();
         }
     }
 }
 
-async fn exchange(
-    connection: Rc<Connection>,
+async fn answer_to(
+    connection: &Rc<Connection>,
     answer: Option<Answer>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<ResponseBody>, Aborted> {
@@ -74,19 +75,22 @@ async fn exchange(
     let snapshot = connection.worker.snapshot();
     let (parts, body) = request.into_parts();
     let version = parts.version;
+    if version == Version::HTTP_2 && head_size(&parts) > snapshot.limits().header_size {
+        return Ok(refuse(connection, &snapshot, Stopped::too_large(), None, answer).await);
+    }
     let judged = match facts::request(&parts, connection.to_address.port()) {
         Ok(judged) => judged,
         Err(malformed) => {
             let stopped = Stopped::malformed(malformed);
-            return Ok(refuse(&connection, &snapshot, stopped, None, answer).await);
+            return Ok(refuse(connection, &snapshot, stopped, None, answer).await);
         }
     };
     let has_body = !body.is_end_stream();
-    let work = Work { connection: &connection, snapshot: &snapshot, judged: &judged, began };
+    let work = Work { connection, snapshot: &snapshot, judged: &judged, began };
     let mut response = match work.forward(parts, has_body.then_some(body)).await {
         Ok(Ok(response)) => response,
         Ok(Err(stopped)) => {
-            return Ok(refuse(&connection, &snapshot, stopped, Some(&judged), answer).await);
+            return Ok(refuse(connection, &snapshot, stopped, Some(&judged), answer).await);
         }
         Err(aborted) => return Err(aborted),
     };
@@ -95,6 +99,14 @@ async fn exchange(
     *response.version_mut() = version;
     response.body_mut().keep(answer);
     Ok(response)
+}
+
+/// The size of a head as RFC 9113 §6.5.2 counts it.
+fn head_size(parts: &http::request::Parts) -> usize {
+    let fields = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
+    let authority = parts.uri.authority().map_or(0, |authority| authority.as_str().len());
+    let path = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    fields.sum::<usize>() + authority + path
 }
 
 /// Records a refusal and makes its answer.
@@ -108,6 +120,10 @@ async fn refuse(
     let Stopped { denied, side, detail } = stopped;
     let reason = denied.reason;
     let reference = connection.refuse(snapshot, denied, request, detail).await;
+    if connection.opened().is_none() {
+        // It was not admitted, and never will be: a new connection is judged anew.
+        connection.drain.throw(Reason::Draining);
+    }
     let refusal = Refusal { reason, side, reference };
     connection.count_outcome(refusal.status().as_u16());
     let version = if answer.is_some() { Version::HTTP_11 } else { Version::HTTP_2 };
@@ -116,10 +132,27 @@ async fn refuse(
     response
 }
 
+/// Records a refusal that no request was there for and nobody can be answered.
+pub(super) async fn turn_away(
+    connection: &Connection,
+    reason: Reason,
+    detail: &'static str,
+) -> Ended {
+    let snapshot = connection.worker.snapshot();
+    let denied = Denied::plain(reason, Stage::Request);
+    let _reference = connection.refuse(&snapshot, denied, None, Some(detail)).await;
+    Ended::Refused
+}
+
 impl Stopped {
     pub(super) const fn malformed(detail: &'static str) -> Self {
         let denied = Denied::plain(Reason::MalformedRequest, Stage::Request);
         Self { denied, side: Side::Client, detail: Some(detail) }
+    }
+
+    const fn too_large() -> Self {
+        let denied = Denied::plain(Reason::Limit, Stage::Request);
+        Self { denied, side: Side::Head, detail: Some("the head is too large") }
     }
 
     pub(super) const fn denied(denied: Denied) -> Self {
@@ -128,6 +161,13 @@ impl Stopped {
 
     pub(super) const fn upstream(reason: Reason, stage: Stage) -> Self {
         Self { denied: Denied::plain(reason, stage), side: Side::Upstream, detail: None }
+    }
+}
+
+impl Stopped {
+    /// The status it is answered with.
+    pub(super) fn status(&self) -> StatusCode {
+        Refusal { reason: self.denied.reason, side: self.side, reference: None }.status()
     }
 }
 

@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::connection::Connection;
-use super::ended::Ended;
+use super::ended::{Ended, broke_tls};
 use super::http;
 use super::refusal::{Refusal, Side};
 use super::socket;
@@ -28,6 +28,8 @@ const PARK_AFTER: Duration = Duration::from_millis(500);
 enum Turn {
     /// hyper is done with the connection.
     Done(bool),
+    /// The client broke the rules of TLS.
+    Broken,
     /// The law, or a bound, ended it.
     Cut(Reason),
     /// The client was late.
@@ -83,7 +85,8 @@ where
             Pin::new(&mut hyper).graceful_shutdown();
         }
         if let Poll::Ready(done) = hyper.poll_without_shutdown(cx) {
-            return Poll::Ready(Turn::Done(done.is_ok()));
+            let broken = done.as_ref().is_err_and(broke_tls);
+            return Poll::Ready(if broken { Turn::Broken } else { Turn::Done(done.is_ok()) });
         }
         Pin::new(&mut watch).poll(cx).map(Turn::Late)
     })
@@ -133,6 +136,14 @@ where
     let exchange = Rc::clone(guard.exchange());
     match turn {
         Turn::Cut(reason) => Ended::Cut(reason),
+        Turn::Broken => {
+            http::turn_away(
+                connection,
+                Reason::MalformedRequest,
+                "the client broke the rules of TLS",
+            )
+            .await
+        }
         Turn::Drained => finish(guard, Ended::Drained).await,
         Turn::Late(Late::Head) => {
             let denied = Denied::plain(Reason::Timeout, Stage::Request);
@@ -166,8 +177,8 @@ fn done(connection: &Connection, exchange: &Exchange, is_ok: bool) -> Ended {
     match exchange.ending() {
         Some(Ending::Clean) => Ended::Client,
         Some(Ending::InHead | Ending::InBody) => Ended::Broken(Reason::MalformedRequest),
-        None if connection.worker.is_draining() => Ended::Drained,
         None if connection.was_denied() => Ended::Refused,
+        None if connection.worker.is_draining() => Ended::Drained,
         // An answer before the end of the request, after which nothing more can be read from this client.
         None if is_ok => Ended::Upstream,
         None => Ended::Broken(Reason::UpstreamFailed),
@@ -207,7 +218,15 @@ async fn finish<S>(guard: Guard<S>, ended: Ended) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    close(guard.into_inner()).await;
+    match ended {
+        // Nothing is owed, and nothing was sent that is not answered.
+        Ended::Idle | Ended::Drained | Ended::Client => {
+            drop(timeout(LAST_WORDS, guard.into_inner().shutdown()).await);
+        }
+        Ended::Upstream | Ended::Refused | Ended::Cut(_) | Ended::Broken(_) | Ended::Panicked => {
+            close(guard.into_inner()).await;
+        }
+    }
     ended
 }
 

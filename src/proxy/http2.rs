@@ -1,9 +1,11 @@
 //! HTTP/2 toward the client (RFC 9113): hyper with every bound set.
 
+use std::cell::Cell;
+use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hyper::server::conn::http2;
@@ -13,7 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::ended::Ended;
+use super::ended::{Ended, broke_tls};
+use super::flood::Meter;
 use super::http;
 use super::patience::Patience;
 use super::pool::LocalExecutor;
@@ -34,25 +37,61 @@ where
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.streams)
-        .max_header_list_size(u32::try_from(limits.header_size).unwrap_or(u32::MAX))
+        // What h2 refuses itself nobody records: up to here it is left to `http`.
+        .max_header_list_size(u32::try_from(limits.header_size * 2).unwrap_or(u32::MAX))
         .max_pending_accept_reset_streams(20)
         .max_local_error_reset_streams(64)
         .initial_stream_window_size(256 << 10)
         .initial_connection_window_size(1 << 20)
         .max_send_buf_size(64 << 10);
-    let hyper = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
-    watch(connection, hyper, Patience::new(snapshot.idle_timeout(None))).await
+    let begun = Rc::new(Cell::new(false));
+    let metered = Meter::new(stream, connection, &begun);
+    let hyper = Box::pin(builder.serve_connection(TokioIo::new(metered), service));
+    let preface = Preface { begun, patience: Patience::new(limits.handshake_timeout) };
+    let idle = Patience::new(snapshot.idle_timeout(None));
+    match watch(connection, hyper, preface, idle).await {
+        Turn::Ended(ended) => ended,
+        Turn::Broken(error) => broken(connection, &error).await,
+        Turn::Silent => {
+            http::turn_away(connection, Reason::Timeout, "no HTTP/2 preface came in time").await
+        }
+    }
+}
+
+/// What a client must begin with, and how long it is waited for.
+struct Preface {
+    begun: Rc<Cell<bool>>,
+    patience: Patience,
+}
+
+impl Preface {
+    fn poll_late(&mut self, cx: &mut Context<'_>, since: Instant) -> Poll<()> {
+        if self.begun.get() { Poll::Pending } else { self.patience.poll_elapsed(cx, since) }
+    }
+}
+
+/// How the connection came to its end.
+enum Turn {
+    /// In a way that says itself.
+    Ended(Ended),
+    /// h2 or the socket gave up.
+    Broken(hyper::Error),
+    /// The client never began.
+    Silent,
 }
 
 /// Polls the connection along with everything that can end it.
-async fn watch<H>(connection: &Rc<Connection>, mut hyper: Pin<Box<H>>, mut idle: Patience) -> Ended
-where
-    H: Graceful,
-{
+async fn watch<H: Graceful>(
+    connection: &Rc<Connection>,
+    mut hyper: Pin<Box<H>>,
+    mut preface: Preface,
+    mut idle: Patience,
+) -> Turn {
+    let began = Instant::now();
     let mut farewell: Option<(Ended, Option<(Patience, Instant)>)> = None;
     poll_fn(|cx| {
         if let Poll::Ready(reason) = connection.cut.poll(cx) {
-            return Poll::Ready(Ended::Cut(reason));
+            return Poll::Ready(Turn::Ended(Ended::Cut(reason)));
         }
         if farewell.is_none() && connection.drain.poll(cx).is_ready() {
             hyper.as_mut().farewell();
@@ -60,15 +99,23 @@ where
             farewell = Some((Ended::Drained, None));
         }
         if let Poll::Ready(done) = hyper.as_mut().poll(cx) {
-            let ended = farewell.as_ref().map(|(ended, _)| *ended);
-            return Poll::Ready(ended.unwrap_or_else(|| done_with(connection, &done)));
+            return Poll::Ready(match (&farewell, done) {
+                (Some((ended, _)), _) => Turn::Ended(*ended),
+                (None, Ok(())) => Turn::Ended(Ended::Client),
+                (None, Err(error)) => Turn::Broken(error),
+            });
         }
         match &mut farewell {
             Some((_, None)) => return Poll::Pending,
+            // A stream that came as the farewell went is let end.
+            Some((_, Some(_))) if connection.is_busy() => return Poll::Pending,
             Some((ended, Some((patience, since)))) => {
-                return patience.poll_elapsed(cx, *since).map(|()| *ended);
+                return patience.poll_elapsed(cx, *since).map(|()| Turn::Ended(*ended));
             }
             None => {}
+        }
+        if preface.poll_late(cx, began).is_ready() {
+            return Poll::Ready(Turn::Silent);
         }
         // A connection in use is not idle; the timer looks again when it fires.
         if idle.poll_elapsed(cx, connection.idle_since().unwrap_or_else(Instant::now)).is_ready() {
@@ -101,13 +148,32 @@ where
     }
 }
 
-/// A client that floods is cut by h2 itself, with `ENHANCE_YOUR_CALM`; it is counted like every bound.
-fn done_with(connection: &Rc<Connection>, done: &hyper::Result<()>) -> Ended {
-    let Err(error) = done else { return Ended::Client };
-    let flooded = format!("{error:?}").contains("ENHANCE_YOUR_CALM");
-    if flooded {
-        connection.cut(Reason::Limit);
-        return Ended::Cut(Reason::Limit);
+/// Whose fault it was. h2 itself ends a connection that floods, with `ENHANCE_YOUR_CALM` (RFC 9113 §7): it is cut and
+/// counted as at every bound. What it cannot read is refused like a broken head of HTTP/1.1.
+async fn broken(connection: &Rc<Connection>, error: &hyper::Error) -> Ended {
+    match error.source().and_then(|source| source.downcast_ref::<h2::Error>()) {
+        Some(error) if error.is_remote() => Ended::Client,
+        Some(error) if error.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM) => {
+            connection.cut(Reason::Limit);
+            Ended::Cut(Reason::Limit)
+        }
+        Some(_) => {
+            http::turn_away(
+                connection,
+                Reason::MalformedRequest,
+                "the frames are not those of HTTP/2",
+            )
+            .await
+        }
+        None if broke_tls(error) => {
+            http::turn_away(
+                connection,
+                Reason::MalformedRequest,
+                "the client broke the rules of TLS",
+            )
+            .await
+        }
+        None if connection.is_busy() => Ended::Broken(Reason::MalformedRequest),
+        None => Ended::Client,
     }
-    Ended::Broken(Reason::MalformedRequest)
 }

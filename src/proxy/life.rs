@@ -139,11 +139,13 @@ async fn identify(connection: &Rc<Connection>, shaken: &Shaken) -> bool {
         }
         // Said, recorded and counted with the first request.
         Verdict::Deny(_) => false,
-        verdict @ (Verdict::Allow(_) | Verdict::NotYet(_)) => open(connection, verdict).await,
+        verdict @ (Verdict::Allow(_) | Verdict::NotYet(_)) => {
+            open(connection, verdict, shaken.protocol).await
+        }
     }
 }
 
-async fn open(connection: &Rc<Connection>, verdict: Verdict) -> bool {
+async fn open(connection: &Rc<Connection>, verdict: Verdict, protocol: Protocol) -> bool {
     let snapshot = connection.worker.snapshot();
     let body = Body::Opened { facts: connection.client_facts(&snapshot), verdict };
     let ledger = &connection.worker.shared.ledger;
@@ -155,7 +157,10 @@ async fn open(connection: &Rc<Connection>, verdict: Verdict) -> bool {
         connection.set_opened(opened);
         return true;
     }
-    connection.worker.shared.metrics.denied(Reason::LedgerUnwritable, Stage::Identity);
+    if protocol == Protocol::Tls {
+        // On `https` the first request is answered with it, and counted.
+        connection.worker.shared.metrics.denied(Reason::LedgerUnwritable, Stage::Identity);
+    }
     false
 }
 
@@ -180,7 +185,7 @@ async fn relayed(connection: &Rc<Connection>, stream: TlsStream<Socket>) -> Ende
             return turn_away(stream).await;
         }
     };
-    connection.relay_to(allowed.endpoint);
+    connection.relay_to(allowed.endpoint, &dialled.peer);
     if let Some(denied) = judge::late(connection, &snapshot, &flow) {
         record_blocked(connection, Blocked::Denied(denied)).await;
         return turn_away(stream).await;

@@ -1,5 +1,5 @@
 //! The life of a connection; the files in order of travel: `accept` (bounds, arrival), `worker`, `life` (handshake,
-//! identity), `http1` behind `wire`, or `http2`, then `http` (one request) or `relay` (`tls`), `route` (every address
+//! identity), `http1` behind `wire`, or `http2` behind `flood`, then `http` (one request) or `relay` (`tls`), `route` (every address
 //! judged), `permit`, `upstream`, `pool`, and on the way back `exchange` and `body`. `judge` looks at what is live
 //! when the law changes. Nothing in here decides who may pass: that is [`crate::policy::Engine::decide`] alone.
 //!
@@ -14,6 +14,7 @@ mod cut;
 mod ended;
 mod exchange;
 mod facts;
+mod flood;
 mod forward;
 pub mod header;
 mod http;

@@ -9,6 +9,7 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
+use super::judge;
 use super::permit::DialPermit;
 use super::pool::{Checkout, Dialling, Key};
 use super::slot::Slot;
@@ -139,7 +140,11 @@ impl Reach for Pooled {
                 return Ok(checkout);
             }
             let Some(dialling) = worker.pool.begin_dial(key) else {
-                timeout_at(deadline, worker.pool.arrival(key)).await.map_err(|_late| full())?;
+                let arrived = timeout_at(deadline, worker.pool.arrival(key)).await.is_ok();
+                // The dial that was waited for has failed, or is failing: the next endpoint, not a refusal.
+                if !arrived || worker.pool.is_shunned(key.endpoint) {
+                    return Err(Blocked::Failed(Reason::UpstreamUnreachable, Stage::Dial));
+                }
                 continue;
             };
             if let Some(slot) = dial.slot() {
@@ -203,6 +208,9 @@ impl Dial<'_> {
     async fn dial(&self, config: &Arc<ClientConfig>) -> Result<Dialled, Blocked> {
         let bound = self.bind().map_err(|error| self.failed(&error))?;
         let permit = self.permit(&bound).await?;
+        if let Some(denied) = judge::late(self.connection, self.snapshot, self.flow) {
+            return Err(Blocked::Denied(denied));
+        }
         let patience = self.snapshot.limits().connect_timeout;
         match upstream::open(permit, bound, self.leg, config, patience).await {
             Ok(dialled) => {
@@ -253,7 +261,7 @@ impl Dial<'_> {
     /// The upstream's identity is one more fact; the law has the last word on it.
     fn check_peer(&self, dialled: Dialled) -> Result<Dialled, Blocked> {
         let mut flow = self.flow.clone();
-        flow.peer = Some(Peer::Verified(dialled.identities.clone()));
+        flow.peer = Some(Peer::Verified(dialled.peer.identities.clone()));
         match self.snapshot.engine.decide(&flow) {
             Verdict::Allow(_) => Ok(dialled),
             Verdict::Deny(denied) => {

@@ -8,13 +8,14 @@ use std::time::Duration;
 use aws_lc_rs::digest::{Context, SHA256};
 use rustls_pki_types::ServerName;
 
+use super::upstream::UpstreamPeer;
 use crate::appliance::{Appliance, Limits, Line, Mode};
-use crate::flow::{Name, Timestamp, TlsVersion};
+use crate::flow::{Host, Name, Peer, Timestamp, TlsVersion};
 use crate::ledger::PolicyDigest;
 use crate::policy::Engine;
 use crate::policy::model::{Guardrails, System, Upstream};
 use crate::source::Loaded;
-use crate::tls::{Credential, TrustStore, originate, terminate};
+use crate::tls::{Credential, Expected, TrustStore, originate, terminate};
 use crate::yaml::{Fault, Faults, Place, Severity};
 
 /// Everything that one stage of a connection is judged and carried by.
@@ -52,6 +53,8 @@ pub(super) struct UpstreamLeg {
     pub(super) plain: Arc<rustls::ClientConfig>,
     /// The name its certificate must carry.
     pub(super) server_name: ServerName<'static>,
+    expected: Expected,
+    host: Host,
     /// Trust, certificate, names and versions in one digest: a pooled connection is used only under the same.
     pub(super) material: [u8; 32],
     /// The way out of the building.
@@ -96,27 +99,21 @@ impl Snapshot {
         &self.appliance.limits
     }
 
-    /// The next moment after `now` at which time alone changes what is allowed: a date of the law, or a
-    /// revocation list that is due.
-    pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
-        #[expect(clippy::iter_over_hash_type, reason = "a minimum does not depend on the order")]
-        let due = {
-            let mut due = self.engine.next_change(now);
-            for listener in self.listeners.values() {
-                let update = listener.clients.next_update().filter(|update| *update > now);
-                due = due.into_iter().chain(update).min();
-            }
-            due
-        };
-        due
-    }
-
     pub(super) fn listener(&self, name: &Name) -> Option<&Arc<ListenerTls>> {
         self.listeners.get(name)
     }
 
     pub(super) fn upstream(&self, system: &Name) -> Option<&Arc<UpstreamLeg>> {
         self.upstreams.get(system)
+    }
+
+    /// What an upstream that was dialled earlier is under the trust, the lists and the clock of now.
+    pub(super) fn peer(&self, peer: &UpstreamPeer, now: Timestamp) -> Peer {
+        let leg = self.upstreams.get(&peer.system);
+        match leg.map(|leg| leg.expected.verify(&peer.chain, &leg.host, now)) {
+            Some(Ok(())) => Peer::Verified(peer.identities.clone()),
+            Some(Err(_)) | None => Peer::Refused,
+        }
     }
 
     /// The leg that this endpoint belongs to, where it is dialled with this material.
@@ -201,6 +198,8 @@ impl Building<'_> {
             https: self.usable(https, &system.place)?,
             plain: self.usable(plain, &system.place)?,
             server_name: self.usable(server_name, &system.place)?,
+            expected: Expected::new(trust.clone(), &system.identities),
+            host: upstream.server_name.clone(),
             material: material(&credential, &trust, system, upstream, &versions),
             line,
             line_name: upstream.line.clone(),

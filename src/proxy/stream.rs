@@ -2,12 +2,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::connection::Connection;
 use super::cut::Cut;
+use super::upstream::UpstreamPeer;
 use crate::flow::Flow;
 use crate::verdict::Reason;
 
@@ -16,14 +18,28 @@ use crate::verdict::Reason;
 pub(super) struct Stream {
     /// What it was allowed as, endpoint included; judged again when the law changes.
     pub(super) flow: RefCell<Flow>,
+    /// Who the upstream is.
+    pub(super) peer: Option<Arc<UpstreamPeer>>,
     /// Ends it.
     pub(super) cut: Cut,
+    /// Whether the request's body has ended, or there is none.
+    pub(super) is_sent: Cell<bool>,
     progress: Cell<Instant>,
+    /// It was cut already when it was last looked at.
+    was_cut: Cell<bool>,
 }
 
 impl Stream {
-    pub(super) fn new(flow: Flow) -> Self {
-        Self { flow: RefCell::new(flow), cut: Cut::default(), progress: Cell::new(Instant::now()) }
+    pub(super) fn new(flow: Flow, peer: Option<Arc<UpstreamPeer>>) -> Self {
+        let progress = Cell::new(Instant::now());
+        Self {
+            flow: RefCell::new(flow),
+            peer,
+            cut: Cut::default(),
+            is_sent: Cell::new(false),
+            progress,
+            was_cut: Cell::new(false),
+        }
     }
 
     /// Something moved, in either direction; gives the moment.
@@ -46,6 +62,15 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Why it was cut, where it is still there although it was cut when this was last asked: hyper holds bytes for a
+    /// client that takes none, and looks at nothing else before it has got rid of them.
+    pub(super) fn stuck(&self) -> Option<Reason> {
+        let reason = self.cut.reason()?;
+        self.was_cut.replace(true).then_some(reason)
+    }
+}
+
 /// Keeps a stream registered with its connection.
 #[derive(Debug)]
 pub(super) struct Registered {
@@ -54,8 +79,12 @@ pub(super) struct Registered {
 }
 
 impl Registered {
-    pub(super) fn new(connection: &Rc<Connection>, flow: Flow) -> Self {
-        let stream = Rc::new(Stream::new(flow));
+    pub(super) fn new(
+        connection: &Rc<Connection>,
+        flow: Flow,
+        peer: Option<Arc<UpstreamPeer>>,
+    ) -> Self {
+        let stream = Rc::new(Stream::new(flow, peer));
         if let Some(reason) = connection.cut.reason() {
             stream.cut.throw(reason);
         }
@@ -75,6 +104,8 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.connection.touch();
+        // A request body that is still on its way has nobody left who watches it.
+        self.stream.cut.throw(Reason::UpstreamFailed);
         let mut streams = self.connection.streams.borrow_mut();
         if let Some(index) = streams.iter().position(|stream| Rc::ptr_eq(stream, &self.stream)) {
             streams.swap_remove(index);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
+use rustls_pki_types::CertificateDer;
 use socket2::{Domain, Protocol, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout_at};
@@ -16,7 +17,7 @@ use super::permit::DialPermit;
 use super::snapshot::UpstreamLeg;
 use super::socket::Socket;
 use crate::appliance::Line;
-use crate::flow::{Alpn, Identity};
+use crate::flow::{Alpn, Identity, Name};
 use crate::tls;
 use crate::verdict::Reason;
 
@@ -33,12 +34,23 @@ pub(super) struct Bound {
 pub(super) struct Dialled {
     /// The encrypted leg.
     pub(super) stream: TlsStream<Socket>,
-    /// What its certificate carries.
-    pub(super) identities: Vec<Identity>,
+    /// Whom it proved to be.
+    pub(super) peer: Arc<UpstreamPeer>,
     /// What it chose to speak.
     pub(super) alpn: Option<Alpn>,
     /// How long one round trip to the holder of its key took, at most.
     pub(super) round_trip: Duration,
+}
+
+/// The certificate that an upstream showed: looked at again when trust, lists or the clock have changed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct UpstreamPeer {
+    /// The system that was dialled.
+    pub(super) system: Name,
+    /// Its chain, leaf first.
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    /// What its certificate carries.
+    pub(super) identities: Vec<Identity>,
 }
 
 /// Why an upstream could not be used.
@@ -143,13 +155,17 @@ pub(super) async fn open(
         let (reason, detail) = tls::upstream_refusal(&error);
         UpstreamError::Handshake(reason, detail)
     })?;
-    Ok(dialled(stream, started.elapsed()))
+    Ok(dialled(stream, leg, started.elapsed()))
 }
 
-fn dialled(stream: TlsStream<Socket>, took: Duration) -> Dialled {
+fn dialled(stream: TlsStream<Socket>, leg: &UpstreamLeg, took: Duration) -> Dialled {
     let (_, session) = stream.get_ref();
-    let leaf = session.peer_certificates().and_then(<[_]>::first);
-    let identities = leaf.and_then(tls::identities).unwrap_or_default();
+    let chain = session.peer_certificates().unwrap_or_default();
+    let peer = Arc::new(UpstreamPeer {
+        system: leg.system.clone(),
+        identities: chain.first().and_then(tls::identities).unwrap_or_default(),
+        chain: chain.to_vec(),
+    });
     let alpn = match session.alpn_protocol() {
         Some(b"h2") => Some(Alpn::H2),
         Some(b"http/1.1") => Some(Alpn::Http11),
@@ -158,13 +174,16 @@ fn dialled(stream: TlsStream<Socket>, took: Duration) -> Dialled {
     // A full TLS 1.2 handshake is two round trips, one of 1.3 is one.
     let trips =
         if session.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_2) { 2 } else { 1 };
-    Dialled { stream, identities, alpn, round_trip: took / trips }
+    Dialled { stream, peer, alpn, round_trip: took / trips }
 }
 
 /// TCP keepalive as the box asks: a dead peer is noticed even where nothing is sent.
 pub(super) fn keep_alive(socket: &SockRef<'_>, idle: Duration) -> io::Result<()> {
+    // What Linux takes: 1 to 32 767 s.
+    let second = Duration::from_secs(1);
+    let idle = idle.clamp(second, second * 32_767);
     socket.set_tcp_keepalive(
-        &TcpKeepalive::new().with_time(idle).with_interval(idle / 3).with_retries(3),
+        &TcpKeepalive::new().with_time(idle).with_interval((idle / 3).max(second)).with_retries(3),
     )
 }
 

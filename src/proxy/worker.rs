@@ -24,6 +24,9 @@ use crate::flow::Name;
 use crate::metrics::RuleMetrics;
 use crate::verdict::Reason;
 
+/// Sweeps, of one a second, between two looks at everything that is live.
+const JUDGED_EVERY: u32 = 60;
+
 /// What a worker is told by others.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -54,6 +57,8 @@ pub(super) struct Worker {
     live: RefCell<HashMap<Id, Rc<Connection>>>,
     rules: RefCell<HashMap<Name, Arc<RuleMetrics>>>,
     draining: Cell<bool>,
+    notes: Rc<()>,
+    beats: Cell<u32>,
 }
 
 impl Worker {
@@ -67,6 +72,8 @@ impl Worker {
             live: RefCell::default(),
             rules: RefCell::default(),
             draining: Cell::new(false),
+            notes: Rc::new(()),
+            beats: Cell::new(1),
         }
     }
 
@@ -83,6 +90,18 @@ impl Worker {
         let metrics = self.shared.metrics.rule(rule, system);
         self.rules.borrow_mut().insert(rule.clone(), Arc::clone(&metrics));
         metrics
+    }
+
+    /// An entry is on its way to the ledger until what this gives is dropped.
+    pub(super) fn begin_note(&self) -> Rc<()> {
+        Rc::clone(&self.notes)
+    }
+
+    /// Waits for the entries that are on their way.
+    async fn notes_are_kept(&self) {
+        while Rc::strong_count(&self.notes) > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Whether this box stops.
@@ -138,11 +157,21 @@ impl Worker {
             limits.idle_timeout.max(limits.response_timeout).max(limits.request_body_timeout);
         let now = Instant::now();
         for connection in self.connections() {
-            for stream in connection.streams.borrow().iter() {
+            let stuck = connection.streams.borrow().iter().find_map(|stream| {
                 stream.cut_if_stalled(now, patience);
+                stream.stuck()
+            });
+            if let Some(reason) = stuck {
+                connection.cut(reason);
             }
         }
         judge::ended(self);
+        // What has an end of its own beside the law's dates: an upstream's certificate, a list that is due.
+        let beat = self.beats.get() % JUDGED_EVERY;
+        self.beats.set(beat + 1);
+        if beat == 0 {
+            let _cut = judge::again(self);
+        }
     }
 
     fn obey(&self, command: Command) {
@@ -200,10 +229,19 @@ async fn work(
             _ = sweep.tick() => worker.sweep(),
         }
     }
+    // Whoever asked in the last moment gets an answer: what is sent after this fails at once.
+    commands.close();
+    while let Some(command) = commands.recv().await {
+        worker.obey(command);
+    }
+    worker.notes_are_kept().await;
 }
 
 fn begin(worker: &Rc<Worker>, tasks: &mut JoinSet<()>, arrival: Arrival) {
     let (connection, stream) = Connection::new(worker, arrival);
+    if worker.is_draining() {
+        connection.drain.throw(Reason::Draining);
+    }
     let task = tasks.spawn_local(life::live(Rc::clone(&connection), stream));
     worker.live.borrow_mut().insert(task.id(), connection);
 }

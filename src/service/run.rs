@@ -78,7 +78,9 @@ async fn live(options: Options) -> Result<(), Error> {
     ready(&said(&running, at));
     running.supervisor.ready(&format!("policy {:.8} in force", running.in_force().loaded.digest));
     tracing::info!(admin = %at, policy = %running.in_force().loaded.digest, "connections are taken");
-    let end = wait(&running, &stop, signals, &mut tasks).await;
+    // Outlives the wait: a reload that has begun is let finish by the drain.
+    let mut reloads = Guests::new(RELOADS_MAX);
+    let end = wait(&running, &stop, signals, (&mut tasks, &mut reloads)).await;
     let cause = match &end {
         Ok(()) => drain(&running, proxy).await,
         // What has died cannot be waited for; the service manager starts everything anew.
@@ -222,9 +224,8 @@ async fn wait(
     running: &Rc<Running>,
     stop: &Stop,
     mut signals: Option<Signals>,
-    tasks: &mut Tasks,
+    (tasks, reloads): (&mut Tasks, &mut Guests),
 ) -> Result<(), Error> {
-    let mut reloads = Guests::new(RELOADS_MAX);
     loop {
         tokio::select! {
             () = stop.asked() => return Ok(()),

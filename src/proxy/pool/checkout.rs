@@ -1,14 +1,15 @@
 //! A pooled connection lent for one exchange: sends what a permit permits, and is given back or ended.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
 use super::{Key, Multiplexed, Pool, Single};
 use crate::proxy::body::RequestBody;
 use crate::proxy::permit::RequestPermit;
+use crate::proxy::upstream::UpstreamPeer;
 
 /// A connection lent for one exchange. Unless it is given back it is ended: a half-used HTTP/1.1 connection
 /// serves nobody.
@@ -52,6 +53,15 @@ impl Checkout {
         self.pooled
     }
 
+    /// Whom the upstream proved to be.
+    pub(in crate::proxy) fn peer(&self) -> Option<Arc<UpstreamPeer>> {
+        match &self.lent {
+            Lent::Single(single) => Some(Arc::clone(&single.leg.peer)),
+            Lent::Shared(shared) => Some(Arc::clone(&shared.leg.peer)),
+            Lent::Returned => None,
+        }
+    }
+
     /// Whether it speaks HTTP/2.
     pub(in crate::proxy) const fn is_http2(&self) -> bool {
         matches!(self.lent, Lent::Shared(_))
@@ -88,8 +98,9 @@ impl Checkout {
         sent.map_err(|mut failed| {
             let unsent = failed.take_message().map(Box::new);
             let error = failed.into_error();
-            let before_response =
-                error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+            // The head of a response is what is waited for: whatever broke off did so before it, unless it was
+            // answered with something that is not HTTP, or our own body failed.
+            let before_response = !error.is_parse() && !error.is_user();
             SendError { unsent, before_response }
         })
     }
@@ -98,22 +109,17 @@ impl Checkout {
     pub(in crate::proxy) fn give_back(&mut self) {
         match std::mem::replace(&mut self.lent, Lent::Returned) {
             Lent::Single(single) => self.pool.give_back(self.key, single),
-            Lent::Shared(shared) => release(&shared),
+            Lent::Shared(shared) => self.pool.release(self.key, &shared),
             Lent::Returned => {}
         }
     }
-}
-
-fn release(shared: &Multiplexed) {
-    shared.streams.set(shared.streams.get().saturating_sub(1));
-    shared.since.set(Instant::now());
 }
 
 impl Drop for Checkout {
     fn drop(&mut self) {
         // A single connection ends here with its `Leg`; a stream of a shared one was reset by its body.
         if let Lent::Shared(shared) = &self.lent {
-            release(shared);
+            self.pool.release(self.key, shared);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! again only under the trust, certificate and names it was made with. Never decides who may pass.
 
 mod checkout;
+mod placed;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -19,15 +20,19 @@ use tokio::time::Instant;
 pub(in crate::proxy) use checkout::{Checkout, SendError};
 
 use checkout::Lent;
+use placed::Placed;
 
 use crate::flow::{Alpn, Flow};
 use crate::proxy::body::RequestBody;
 use crate::proxy::slot::{Slot, Slots};
-use crate::proxy::upstream::Dialled;
+use crate::proxy::upstream::{Dialled, UpstreamPeer};
 
 /// Requests at a time on one HTTP/2 upstream connection; beyond it another one is dialled. The usual
 /// `SETTINGS_MAX_CONCURRENT_STREAMS` of servers (RFC 9113 §6.5.2 recommends no smaller one).
 const STREAMS_MAX: usize = 100;
+
+/// What one stream of an HTTP/2 upstream may send before it is read.
+const STREAM_WINDOW: u32 = 512 << 10;
 
 /// How long an endpoint that could not be reached goes behind the others.
 const SHUNNED: Duration = Duration::from_secs(5);
@@ -86,6 +91,7 @@ struct Multiplexed {
 #[derive(Debug)]
 struct Leg {
     dialled_as: Flow,
+    peer: Arc<UpstreamPeer>,
     driver: AbortHandle,
 }
 
@@ -172,22 +178,19 @@ impl Pool {
         slot: Slot,
         flow: Flow,
     ) -> hyper::Result<Checkout> {
-        let io = TokioIo::new(dialled.stream);
+        let io = TokioIo::new(Placed { stream: dialled.stream, _slot: slot });
+        let leg = |driver| Leg { dialled_as: flow, peer: dialled.peer, driver };
         let speaks = dialled.alpn.unwrap_or(Alpn::Http11);
         let lent = match speaks {
             Alpn::Http11 => {
                 let (sender, driver) = http1::Builder::new().max_headers(128).handshake(io).await?;
-                Lent::Single(Single {
-                    sender,
-                    leg: Leg { dialled_as: flow, driver: drive(driver, slot) },
-                })
+                Lent::Single(Single { sender, leg: leg(drive(driver)) })
             }
             Alpn::H2 => {
                 let (sender, driver) = http2_builder().handshake(io).await?;
-                let leg = Leg { dialled_as: flow, driver: drive(driver, slot) };
                 Lent::Shared(Rc::new(Multiplexed {
                     sender,
-                    leg,
+                    leg: leg(drive(driver)),
                     streams: Cell::new(1),
                     since: Cell::new(Instant::now()),
                 }))
@@ -229,11 +232,18 @@ impl Pool {
         clippy::iter_over_hash_type,
         reason = "each is judged by itself, order does not matter"
     )]
-    pub(in crate::proxy) fn judge(&self, is_refused: impl Fn(Key, &Flow) -> bool) {
+    pub(in crate::proxy) fn judge(
+        &self,
+        is_refused: impl Fn(Key, &Flow, &Arc<UpstreamPeer>) -> bool,
+    ) {
         for (key, entry) in self.entries.borrow_mut().iter_mut() {
-            entry.idle.retain(|idle| !is_refused(*key, &idle.connection.leg.dialled_as));
+            entry.idle.retain(|idle| {
+                !is_refused(*key, &idle.connection.leg.dialled_as, &idle.connection.leg.peer)
+            });
             // A shared one that is in use ends with its last stream: streams are judged one by one.
-            entry.shared.retain(|shared| !is_refused(*key, &shared.leg.dialled_as));
+            entry
+                .shared
+                .retain(|shared| !is_refused(*key, &shared.leg.dialled_as, &shared.leg.peer));
         }
     }
 
@@ -251,6 +261,15 @@ impl Pool {
     pub(in crate::proxy) fn is_shunned(&self, endpoint: SocketAddr) -> bool {
         let failed = self.failed.borrow();
         failed.get(&endpoint).is_some_and(|when| when.elapsed() < SHUNNED)
+    }
+
+    /// A stream of a shared connection has ended: whoever waits may have it.
+    fn release(&self, key: Key, shared: &Multiplexed) {
+        shared.streams.set(shared.streams.get().saturating_sub(1));
+        shared.since.set(Instant::now());
+        if let Some(entry) = self.entries.borrow().get(&key) {
+            entry.arrived.notify_one();
+        }
     }
 
     fn give_back(&self, key: Key, connection: Single) {
@@ -292,8 +311,9 @@ fn http2_builder() -> http2::Builder<LocalExecutor> {
     let mut builder = http2::Builder::new(LocalExecutor);
     builder
         .timer(TokioTimer::new())
-        .initial_stream_window_size(1 << 20)
-        .initial_connection_window_size(4 << 20)
+        .initial_stream_window_size(STREAM_WINDOW)
+        // One client that does not read must not hold up the others who share the connection.
+        .initial_connection_window_size(STREAM_WINDOW * 100)
         .max_send_buf_size(256 << 10)
         .max_header_list_size(64 << 10)
         .keep_alive_interval(Duration::from_secs(20))
@@ -301,17 +321,13 @@ fn http2_builder() -> http2::Builder<LocalExecutor> {
     builder
 }
 
-/// Runs the connection on the worker until it ends; its place is given back then.
-fn drive<F>(connection: F, slot: Slot) -> AbortHandle
+/// Runs the connection on the worker until it ends.
+fn drive<F>(connection: F) -> AbortHandle
 where
     F: Future<Output = hyper::Result<()>> + 'static,
 {
-    let driver = spawn_local(async move {
-        // How it ended is seen by the exchange that was on it, if there was one.
-        let _ended = connection.await;
-        drop(slot);
-    });
-    driver.abort_handle()
+    // How it ended is seen by the exchange that was on it, if there was one.
+    spawn_local(async move { drop(connection.await) }).abort_handle()
 }
 
 impl Drop for Dialling {
