@@ -23,7 +23,7 @@ pub const TANMATSU: &str = "dns:tanmatsu.union.example";
 pub const OQS: &str = "dns:oqs.center.example";
 
 /// What the relay server sends back once the client has said that this was all, in bytes.
-pub const RELAYED: u64 = 24 << 20;
+pub const RELAYED: u64 = 100 << 20;
 
 /// How long the lab's revocation lists are good for.
 const LIST: Duration = Duration::from_hours(24 * 7);

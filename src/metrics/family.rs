@@ -56,7 +56,7 @@ const HELP: &[(&str, &str)] = &[
     ),
     (
         "connections_cut_total",
-        "Live connections that were cut because what is allowed has changed, by reason code.",
+        "Live connections that were cut because the law changed or a bound was passed, by reason code.",
     ),
     ("ledger_entries_total", "Entries placed in the ledger since the start of the process."),
     (

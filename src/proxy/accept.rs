@@ -195,14 +195,13 @@ async fn hand_over(arrival: Arrival, desks: &[Desk]) {
 mod tests {
     use std::net::IpAddr;
     use std::sync::Arc;
-    use std::time::Duration;
 
     use super::Census;
     use crate::appliance::Limits;
 
     #[test]
     fn a_place_is_given_back_and_no_source_takes_them_all() {
-        let limits = Limits { connections: 3, connections_per_source: 2, ..tiny() };
+        let limits = Limits { connections: 3, connections_per_source: 2, ..Limits::default() };
         let census = Arc::new(Census::default());
         let (one, two): (IpAddr, IpAddr) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
         let first = census.admit(one, &limits);
@@ -215,25 +214,5 @@ mod tests {
         drop(second);
         assert_eq!(census.count(), 2);
         assert!(census.admit(one, &limits).is_some(), "the place was given back");
-    }
-
-    fn tiny() -> Limits {
-        let second = Duration::from_secs(1);
-        Limits {
-            connections: 1,
-            connections_per_source: 1,
-            streams: 1,
-            header_size: 1024,
-            handshake_timeout: second,
-            connect_timeout: second,
-            request_body_timeout: second,
-            response_timeout: second,
-            idle_timeout: second,
-            upstream_idle_timeout: second,
-            tcp_keepalive: second,
-            drain_timeout: second,
-            sync_timeout: second,
-            disk_reserve: 0,
-        }
     }
 }

@@ -10,9 +10,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::fixture::{COUNCIL, Checkpoint, PATIENCE, SCENARIOS, hours};
 
+/// What the client says before it ends its direction.
+const SAID: u64 = 20 << 20;
+
 #[test]
 fn what_comes_after_an_early_end_is_byte_exact() {
-    const SAID: u64 = 20 << 20;
     let site = Checkpoint::new();
     site.run(async {
         let back = site.open_relay().await.exchange(SAID).await.unwrap();
@@ -28,8 +30,8 @@ fn what_comes_after_an_early_end_is_byte_exact() {
             "sekisho_transferred_bytes_total{{direction=\"{direction}\",rule=\"relay\",system=\"relay-server\"}}"
         )
     };
-    assert_eq!(site.metric(&metric("to_center")), (20 << 20).to_string());
-    assert_eq!(site.metric(&metric("to_union")), (24 << 20).to_string());
+    assert_eq!(site.metric(&metric("to_center")), SAID.to_string());
+    assert_eq!(site.metric(&metric("to_union")), RELAYED.to_string());
 }
 
 #[test]
