@@ -196,19 +196,25 @@ impl Proxy {
         for worker in &self.commands {
             let _gone = worker.send(Command::Drain).await;
         }
-        let all_ended = async {
-            while self.threads.iter().any(|thread| !thread.is_finished()) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        if tokio::time::timeout(patience, all_ended).await.is_ok() {
+        if tokio::time::timeout(patience, self.all_ended()).await.is_ok() {
             return 0;
         }
-        let cut = self.ask_all(Command::CutAll).await;
+        // The last connection may end at this very moment: a worker that is gone has no answer to give.
+        let cut = tokio::select! {
+            biased;
+            cut = self.ask_all(Command::CutAll) => cut,
+            () = self.all_ended() => 0,
+        };
         for thread in self.threads {
             let _panicked = thread.join();
         }
         cut
+    }
+
+    async fn all_ended(&self) {
+        while self.threads.iter().any(|thread| !thread.is_finished()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Tells every worker and adds up what they answer; a worker that is gone answers nothing.

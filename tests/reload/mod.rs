@@ -56,7 +56,7 @@ fn the_exit_code_of_a_reload_tells_how_it_went() {
     let mut site = Checkpoint::new();
     let box_file = site.folder.box_file();
     let sekisho = |call: &str| {
-        Command::cargo_bin("sekisho").unwrap().arg(call).arg("-c").arg(&box_file).assert()
+        Command::new(env!("CARGO_BIN_EXE_sekisho")).arg(call).arg("-c").arg(&box_file).assert()
     };
     sekisho("reload").code(0);
     sekisho("status").code(0);
