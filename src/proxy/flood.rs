@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connection::Connection;
+use super::ended::is_tls_fault;
 use crate::verdict::Reason;
 
 /// What every HTTP/2 connection begins with (RFC 9113 §3.4): so many bytes.
@@ -37,7 +38,16 @@ pub(super) struct Meter<S> {
     stream: S,
     connection: Rc<Connection>,
     scan: Scan,
-    begun: Rc<Cell<bool>>,
+    seen: Rc<Seen>,
+}
+
+/// What is known of a client's bytes before h2 has made anything of them.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    /// Whether the preface is whole.
+    pub(super) begun: Cell<bool>,
+    /// Whether its records are not what TLS allows. h2 tells an error of its own or none, as it happens to look.
+    pub(super) broke_tls: Cell<bool>,
 }
 
 /// Finds the heads of frames in a stream of bytes.
@@ -55,10 +65,10 @@ struct Scan {
 }
 
 impl<S> Meter<S> {
-    /// Counts for `connection`; `begun` is set once the preface is whole.
-    pub(super) fn new(stream: S, connection: &Rc<Connection>, begun: &Rc<Cell<bool>>) -> Self {
-        let (connection, begun) = (Rc::clone(connection), Rc::clone(begun));
-        Self { stream, connection, scan: Scan::new(), begun }
+    /// Counts for `connection`, and tells what it has seen.
+    pub(super) fn new(stream: S, connection: &Rc<Connection>, seen: &Rc<Seen>) -> Self {
+        let (connection, seen) = (Rc::clone(connection), Rc::clone(seen));
+        Self { stream, connection, scan: Scan::new(), seen }
     }
 
     fn is_flooded(&self) -> bool {
@@ -123,9 +133,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Meter<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
+        if let Err(error) = ready!(Pin::new(&mut this.stream).poll_read(context, buffer)) {
+            this.seen.broke_tls.set(is_tls_fault(&error));
+            return Poll::Ready(Err(error));
+        }
         this.scan.read(buffer.filled().get(before..).unwrap_or_default());
-        this.begun.set(this.scan.begun);
+        this.seen.begun.set(this.scan.begun);
         if this.is_flooded() {
             // Whoever watches the connection is woken by this; nothing more is read for it.
             this.connection.cut(Reason::Limit);

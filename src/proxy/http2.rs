@@ -1,6 +1,5 @@
 //! HTTP/2 toward the client (RFC 9113): hyper with every bound set.
 
-use std::cell::Cell;
 use std::error::Error as _;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,8 +14,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::ended::{Ended, broke_tls};
-use super::flood::Meter;
+use super::ended::Ended;
+use super::flood::{Meter, Seen};
 use super::http;
 use super::patience::Patience;
 use super::pool::LocalExecutor;
@@ -44,12 +43,17 @@ where
         .initial_stream_window_size(256 << 10)
         .initial_connection_window_size(1 << 20)
         .max_send_buf_size(64 << 10);
-    let begun = Rc::new(Cell::new(false));
-    let metered = Meter::new(stream, connection, &begun);
+    let seen = Rc::new(Seen::default());
+    let metered = Meter::new(stream, connection, &seen);
     let hyper = Box::pin(builder.serve_connection(TokioIo::new(metered), service));
-    let preface = Preface { begun, patience: Patience::new(limits.handshake_timeout) };
+    let preface =
+        Preface { seen: Rc::clone(&seen), patience: Patience::new(limits.handshake_timeout) };
     let idle = Patience::new(snapshot.idle_timeout(None));
     match watch(connection, hyper, preface, idle).await {
+        Turn::Ended(Ended::Client) | Turn::Broken(_) if seen.broke_tls.get() => {
+            let detail = "the client broke the rules of TLS";
+            http::turn_away(connection, Reason::MalformedRequest, detail).await
+        }
         Turn::Ended(ended) => ended,
         Turn::Broken(error) => broken(connection, &error).await,
         Turn::Silent => {
@@ -60,13 +64,13 @@ where
 
 /// What a client must begin with, and how long it is waited for.
 struct Preface {
-    begun: Rc<Cell<bool>>,
+    seen: Rc<Seen>,
     patience: Patience,
 }
 
 impl Preface {
     fn poll_late(&mut self, cx: &mut Context<'_>, since: Instant) -> Poll<()> {
-        if self.begun.get() { Poll::Pending } else { self.patience.poll_elapsed(cx, since) }
+        if self.seen.begun.get() { Poll::Pending } else { self.patience.poll_elapsed(cx, since) }
     }
 }
 
@@ -162,14 +166,6 @@ async fn broken(connection: &Rc<Connection>, error: &hyper::Error) -> Ended {
                 connection,
                 Reason::MalformedRequest,
                 "the frames are not those of HTTP/2",
-            )
-            .await
-        }
-        None if broke_tls(error) => {
-            http::turn_away(
-                connection,
-                Reason::MalformedRequest,
-                "the client broke the rules of TLS",
             )
             .await
         }

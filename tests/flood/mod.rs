@@ -31,7 +31,7 @@ const BOUND: Duration = Duration::from_secs(30);
 const MANY: u32 = 100_000;
 
 /// What an attack may cost in memory, coarsely: other tests run in this process.
-const MEMORY_MAX: u64 = 96 << 20;
+const MEMORY_MAX: u64 = 256 << 20;
 
 /// What the law's upstreams may see of an attack: the streams a client may have, and what it may abandon.
 const REQUESTS_MAX: u64 = 300;
