@@ -203,13 +203,16 @@ where
     let mut stream = guard.into_inner();
     let written = timeout(LAST_WORDS, stream.write_all(&refusal.to_bytes())).await;
     if matches!(written, Ok(Ok(()))) {
-        close(stream).await;
+        close(stream, LINGER_BROKEN).await;
     }
     Ended::Refused
 }
 
-/// What a client may still send into a lingering close.
+/// What a client may still send into a lingering close: the rest of a body, most often.
 const LINGER_BYTES: u64 = 1 << 20;
+
+/// The same where its bytes were no request at all: less is owed, and whoever sends for ever is soon done.
+const LINGER_BROKEN: u64 = 32 << 10;
 
 /// For the last words to somebody who may not be listening.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -224,16 +227,16 @@ where
             drop(timeout(LAST_WORDS, guard.into_inner().shutdown()).await);
         }
         Ended::Upstream | Ended::Refused | Ended::Cut(_) | Ended::Broken(_) | Ended::Panicked => {
-            close(guard.into_inner()).await;
+            close(guard.into_inner(), LINGER_BYTES).await;
         }
     }
     ended
 }
 
 /// Ends TLS in order and lingers, so that the last answer is read before the connection is gone.
-async fn close<S>(mut stream: S)
+async fn close<S>(mut stream: S, bytes: u64)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    socket::linger(&mut stream, LINGER_BYTES, LAST_WORDS).await;
+    socket::linger(&mut stream, bytes, LAST_WORDS).await;
 }
