@@ -188,7 +188,7 @@ impl Dial<'_> {
     async fn wait_for_place(&self, deadline: Instant) -> Result<(), Blocked> {
         let worker = &self.connection.worker;
         let queued = worker.shared.slots.queue(self.allowed.endpoint);
-        worker.shared.ask_for_place(self.allowed.endpoint);
+        worker.shared.ask_for_place();
         tokio::select! {
             () = queued.freed() => Ok(()),
             () = worker.pool.arrival(self.key()) => Ok(()),

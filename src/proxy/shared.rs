@@ -1,6 +1,5 @@
 //! What all threads of the data path share. No lock here is on the way of a byte.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -42,11 +41,11 @@ impl Shared {
         }
     }
 
-    /// Asks every worker to give up idle connections to an endpoint that somebody waits for. A worker too
+    /// Asks every worker to give up idle connections where somebody waits for a place. A worker too
     /// busy to hear it looks by itself within a second.
-    pub(super) fn ask_for_place(&self, endpoint: SocketAddr) {
+    pub(super) fn ask_for_place(&self) {
         for worker in self.commands.get().into_iter().flatten() {
-            let _heard = worker.try_send(Command::GiveUpIdle(endpoint));
+            let _heard = worker.try_send(Command::GiveUpIdle);
         }
     }
 }

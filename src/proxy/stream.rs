@@ -60,9 +60,7 @@ impl Stream {
             self.cut.throw(Reason::Timeout);
         }
     }
-}
 
-impl Stream {
     /// Why it was cut, where it is still there although it was cut when this was last asked: hyper holds bytes for a
     /// client that takes none, and looks at nothing else before it has got rid of them.
     pub(super) fn stuck(&self) -> Option<Reason> {

@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,8 +33,8 @@ pub(super) enum Command {
     Swap(Arc<Snapshot>, oneshot::Sender<usize>),
     /// The same law at a later time; answer with how many connections it cut.
     Rejudge(oneshot::Sender<usize>),
-    /// Somebody waits for a place at this endpoint.
-    GiveUpIdle(SocketAddr),
+    /// Somebody waits for a place; the pool sees itself at which endpoint.
+    GiveUpIdle,
     /// Finish what is in flight, take nothing new.
     Drain,
     /// Cut what is left.
@@ -179,7 +178,7 @@ impl Worker {
         match command {
             Command::Swap(snapshot, done) => drop(done.send(self.swap(snapshot))),
             Command::Rejudge(done) => drop(done.send(judge::again(self))),
-            Command::GiveUpIdle(_endpoint) => {
+            Command::GiveUpIdle => {
                 self.pool.sweep(self.snapshot().limits().upstream_idle_timeout);
             }
             Command::Drain => self.drain(),
