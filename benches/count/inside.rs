@@ -72,7 +72,7 @@ impl Worker {
     fn hear(&mut self, due: &str) -> io::Result<()> {
         let mut line = String::new();
         let _bytes = self.said.read_line(&mut line)?;
-        if line.trim() == due { Ok(()) } else { Err(io::Error::other(format!("not `{due}`"))) }
+        if line.trim() == due { Ok(()) } else { Err(io::Error::other(line.trim().to_owned())) }
     }
 }
 

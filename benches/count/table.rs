@@ -55,6 +55,9 @@ fn crates(profile: &Profile, units: f64) -> Table {
 pub(crate) fn origin(file: &str) -> String {
     let after = |mark: &str| file.split_once(mark).map(|(_, rest)| rest);
     let first = |rest: &str| rest.split('/').next().unwrap_or_default().to_owned();
+    if let Some(rest) = after("/rust/deps/") {
+        return first(rest);
+    }
     if let Some(rest) = after("/registry/src/") {
         return rest.split('/').nth(1).unwrap_or_default().to_owned();
     }

@@ -8,8 +8,11 @@ use std::path::Path;
 /// The rules that the law has before anything is added.
 pub(crate) const RULES: usize = 20;
 
+/// The rules of one added file.
+const RULES_EACH: usize = 1_000;
+
 /// The prefixes of one added system.
-const PREFIXES_EACH: usize = 1_000;
+const PREFIXES_EACH: usize = 10_000;
 
 /// How large the law becomes.
 #[derive(Debug, Clone, Copy)]
@@ -20,24 +23,22 @@ pub(crate) struct Size {
     pub(crate) prefixes: usize,
 }
 
-/// Adds a file to the law in `folder`.
+/// Adds files to the law in `folder`, each well below the number of values that one may have.
 ///
 /// # Errors
-/// Where it cannot be written.
+/// Where one cannot be written.
 pub(crate) fn write(folder: &Path, size: Size) -> io::Result<()> {
-    let mut text = "version: 1\n".to_owned();
-    if size.rules > RULES {
-        text += "rules:\n";
-        (RULES..size.rules).for_each(|number| rule(&mut text, number));
+    let policies = folder.join("policies");
+    for first in (RULES..size.rules).step_by(RULES_EACH) {
+        let mut text = "version: 1\nrules:\n".to_owned();
+        (first..size.rules.min(first + RULES_EACH)).for_each(|number| rule(&mut text, number));
+        fs::write(policies.join(format!("30-rules-{first}.yaml")), text)?;
     }
-    if size.prefixes > 0 {
-        text += "systems:\n";
-        (0..size.prefixes.div_ceil(PREFIXES_EACH)).for_each(|number| {
-            let first = number * PREFIXES_EACH;
-            system(&mut text, number, first..size.prefixes.min(first + PREFIXES_EACH));
-        });
+    for first in (0..size.prefixes).step_by(PREFIXES_EACH) {
+        let text = system(first, first..size.prefixes.min(first + PREFIXES_EACH));
+        fs::write(policies.join(format!("40-prefixes-{first}.yaml")), text)?;
     }
-    fs::write(folder.join("policies/30-wide.yaml"), text)
+    Ok(())
 }
 
 /// Every other one joins the two systems whose requests are measured, and stands before theirs in the order of names.
@@ -55,13 +56,13 @@ fn rule(text: &mut String, number: usize) {
     );
 }
 
-fn system(text: &mut String, number: usize, prefixes: std::ops::Range<usize>) {
-    let prefixes: Vec<_> = prefixes.map(prefix).collect();
-    let _infallible = write!(
-        text,
-        "  added-{number}:\n    side: union\n    identities: [\"dns:added-{number}.union.example\"]\n    addresses: [{}]\n",
-        prefixes.join(", ")
-    );
+/// A system with so many prefixes, in a file of its own.
+fn system(number: usize, prefixes: std::ops::Range<usize>) -> String {
+    // One a line: a line has a bound too.
+    let prefixes: String = prefixes.map(|number| format!("      - {}\n", prefix(number))).collect();
+    format!(
+        "version: 1\nsystems:\n  added-{number}:\n    side: union\n    identities: [\"dns:added-{number}.union.example\"]\n    addresses:\n{prefixes}"
+    )
 }
 
 /// Neighbours that do not touch, from 172.16.0.0/12.

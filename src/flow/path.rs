@@ -49,7 +49,7 @@ impl Path {
     }
 
     /// The segments between the slashes; the last one is empty where the path ends with `/`.
-    pub fn segments(&self) -> impl Iterator<Item = &str> {
+    pub fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         self.0.split('/').skip(1)
     }
 }
