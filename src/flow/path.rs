@@ -53,7 +53,7 @@ impl Path {
     }
 
     /// The segments between the slashes; the last one is empty where the path ends with `/`.
-    pub fn segments(&self) -> impl Iterator<Item = &str> {
+    pub fn segments(&self) -> impl Iterator<Item = &str> + Clone {
         segments(&self.0)
     }
 }
@@ -101,7 +101,7 @@ fn push_decoded(normal: &mut String, byte: u8) -> Result<(), PathError> {
 }
 
 /// What stands behind each slash. Segments are short: to look at every byte is faster than to search for the slashes.
-fn segments(path: &str) -> impl Iterator<Item = &str> {
+fn segments(path: &str) -> impl Iterator<Item = &str> + Clone {
     let mut rest = path.strip_prefix('/');
     std::iter::from_fn(move || {
         let path = rest?;
