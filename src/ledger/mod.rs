@@ -12,6 +12,7 @@ mod entry;
 mod json;
 mod limit;
 mod line;
+pub mod note;
 mod receipt;
 mod recover;
 mod segment;
@@ -19,6 +20,7 @@ mod settings;
 mod shared;
 mod state;
 mod stats;
+pub mod tree;
 mod writer;
 
 #[cfg(test)]
