@@ -147,12 +147,8 @@ async fn damage_before_the_end_is_named_and_refused() {
     for (damaged, at, what) in table {
         fs::write(&path, damaged).unwrap();
         let said = Ledger::open(settings(directory.path())).unwrap_err();
-        match said {
-            LedgerError::Damaged { line, path: named } => {
-                assert_eq!((line, named), (at, path.clone()), "{what}");
-            }
-            LedgerError::Busy { .. } | LedgerError::Io { .. } => panic!("{what}: {said}"),
-        }
+        let LedgerError::Damaged { line, path: named } = said else { panic!("{what}: {said}") };
+        assert_eq!((line, named), (at, path.clone()), "{what}");
     }
 }
 

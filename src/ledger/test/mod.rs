@@ -15,7 +15,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::note::SigningKey;
+use super::recover::Recovered;
 use super::segment::{Sink, Store};
+use super::signer::{Signer, Tree};
+use super::subtree::Subtrees;
+use super::tree::Frontier;
 use super::writer::Segment;
 use super::{Body, Entry, Ledger, PolicyDigest, Receipt, Settings};
 use crate::appliance::WhenUnwritable;
@@ -27,6 +32,9 @@ const LAW: PolicyDigest = PolicyDigest([0x4f; 32]);
 fn settings(directory: &Path) -> Settings {
     Settings {
         directory: directory.to_owned(),
+        state: directory.join("state"),
+        appliance: name("edge-1"),
+        retain: Duration::from_hours(24 * 365 * 7),
         when_unwritable: WhenUnwritable::Refuse,
         sync: Duration::from_millis(5),
         sync_timeout: Duration::from_secs(5),
@@ -52,7 +60,13 @@ fn entry(body: Body) -> Entry {
 
 fn operation(call: &'static str) -> Entry {
     let call = Masked::own(call);
-    entry(Body::Operation { call, uid: None, pid: None, outcome: Masked::own("done") })
+    entry(Body::Operation {
+        call,
+        uid: None,
+        pid: None,
+        outcome: Masked::own("done"),
+        detail: Vec::new(),
+    })
 }
 
 fn stop() -> Entry {
@@ -119,6 +133,8 @@ fn causes(lines: &[Value]) -> Vec<&str> {
 #[derive(Debug)]
 struct Disk {
     bytes: Mutex<Vec<u8>>,
+    /// Where the checkpoints go; `None` for that disk itself.
+    notes: Option<Arc<Self>>,
     /// How many lines each write brought.
     writes: Mutex<Vec<usize>>,
     syncs: AtomicU64,
@@ -136,7 +152,12 @@ struct Handle(Arc<Disk>);
 
 impl Disk {
     fn new() -> Arc<Self> {
+        Self::with(Some(Self::with(None)))
+    }
+
+    fn with(notes: Option<Arc<Self>>) -> Arc<Self> {
         Arc::new(Self {
+            notes,
             bytes: Mutex::default(),
             writes: Mutex::default(),
             syncs: AtomicU64::new(0),
@@ -154,7 +175,11 @@ impl Disk {
         change(&mut settings);
         let handle = || Handle(Arc::clone(self));
         let segment = Segment::new(Box::new(handle()));
-        Ledger::start(settings, Box::new(handle()), (3, 1, segment)).unwrap()
+        let notes = Segment::new(Box::new(Handle(Arc::clone(self.notes.as_ref().unwrap()))));
+        let key = SigningKey::generate("edge-1/ledger").unwrap();
+        let signer = Signer::new(key, Tree::new(Frontier::default()), notes, None);
+        let recovered = Recovered { boot: 3, next: 1, segment, signer, aside: None, prunes: false };
+        Ledger::start(settings, Box::new(handle()), recovered, false).unwrap()
     }
 
     /// The whole lines; fails where the last one is torn.
@@ -167,6 +192,10 @@ impl Disk {
 
 impl Store for Handle {
     fn begin(&mut self, _first: u64) -> io::Result<Box<dyn Sink>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn end(&mut self, _subtrees: &Subtrees) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

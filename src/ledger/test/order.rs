@@ -218,7 +218,7 @@ proptest! {
         runtime().block_on(async {
             for text in &texts {
                 let text = Masked::own(Box::leak(text.clone().into_boxed_str()));
-                let body = Body::Operation { call: text.clone(), uid: Some(0), pid: None, outcome: text };
+                let body = Body::Operation { call: text.clone(), uid: Some(0), pid: None, outcome: text, detail: Vec::new() };
                 let _receipt = ledger.append(Entry { policy: LAW, ..entry(body) }).await.unwrap();
             }
             close(ledger).await;
