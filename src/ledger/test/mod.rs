@@ -1,11 +1,13 @@
 //! The ledger as a whole: entries, ledgers in temporary directories, and a disk that can be told to fail.
 
 mod crash;
+mod evidence;
 mod fault;
 mod format;
 mod order;
 mod secrecy;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -42,7 +44,7 @@ fn settings(directory: &Path) -> Settings {
         batch_entries: 1024,
         batch_size: 1 << 20,
         segment_size: 1 << 20,
-        started: at(0),
+        started: at(1),
     }
 }
 
@@ -92,18 +94,31 @@ async fn close(ledger: Ledger) {
 /// Every line of the directory; each must be one object, numbered without gaps from 1, in the segment that its
 /// number belongs to.
 fn lines(directory: &Path) -> Vec<Value> {
-    let mut found: Vec<_> =
-        std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()).collect();
-    found.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-    found.sort();
     let mut lines = Vec::new();
-    for path in found {
-        let first = path.file_stem().unwrap().to_str().unwrap().parse::<usize>().unwrap();
-        assert_eq!(first, lines.len() + 1, "{} is named by its first number", path.display());
-        lines.extend(parse(&std::fs::read_to_string(&path).unwrap()));
+    for (first, text) in segments(directory) {
+        assert_eq!(first, lines.len() + 1, "a segment is named by its first number");
+        lines.extend(parse(&text));
     }
     numbered_from_one(&lines);
     lines
+}
+
+/// The segments with what is in them, compressed or not.
+fn segments(directory: &Path) -> BTreeMap<usize, String> {
+    let mut found = BTreeMap::new();
+    for file in std::fs::read_dir(directory).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        let Some((digits, suffix)) = name.split_once('.') else { continue };
+        let bytes = || std::fs::read(file.path()).unwrap();
+        let bytes = match suffix {
+            "jsonl" => bytes(),
+            "jsonl.zst" => zstd::stream::decode_all(bytes().as_slice()).unwrap(),
+            _ => continue,
+        };
+        found.insert(digits.parse().unwrap(), String::from_utf8(bytes).unwrap());
+    }
+    found
 }
 
 fn parse(text: &str) -> Vec<Value> {
