@@ -27,7 +27,7 @@ const THREADS: u64 = 2;
 
 fn main() {
     // `cargo bench` passes `--bench`.
-    let entries = std::env::args().filter_map(|word| word.parse().ok()).next().unwrap_or(1_000_000);
+    let entries = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(1_000_000);
     let directory = tempfile::tempdir().unwrap();
     syncs(directory.path());
     let path = directory.path().join("ledger");
@@ -90,7 +90,8 @@ fn syncs(path: &Path) {
         })
         .collect();
     times.sort_unstable();
-    println!("disk      fdatasync of 350 bytes: median {:?}, p99 {:?}", times[100], times[197]);
+    let (median, p99) = (times.get(100).unwrap(), times.get(197).unwrap());
+    println!("disk      fdatasync of 350 bytes: median {median:?}, p99 {p99:?}");
 }
 
 /// The ledger as the data path uses it: entries queued, every 4096th waited for.
@@ -157,7 +158,9 @@ fn segment(path: &Path) -> Vec<u8> {
 fn hash(lines: &[u8]) {
     let lines: Vec<_> = lines.split(|byte| *byte == b'\n').collect();
     let (began, mut frontier) = (Instant::now(), Frontier::default());
-    lines.iter().for_each(|line| frontier.append(leaf(line)));
+    for line in &lines {
+        frontier.append(leaf(line));
+    }
     let took = began.elapsed();
     black_box(frontier.root());
     println!("tree      {:.0} ns an entry", took.as_nanos() as f64 / lines.len() as f64);
@@ -172,7 +175,7 @@ fn compress(lines: &[u8]) {
         assert_eq!(zstd::stream::decode_all(packed.as_slice()).unwrap().len(), lines.len());
         println!(
             "zstd {level}    {:.1} MiB to {:.1} %, {took:?} ({busy:?} CPU), back in {:?}",
-            lines.len() as f64 / (1 << 20) as f64,
+            lines.len() as f64 / f64::from(1 << 20),
             100.0 * packed.len() as f64 / lines.len() as f64,
             back.elapsed()
         );

@@ -337,8 +337,8 @@ mod tests {
     ];
 
     fn bytes(hex: &str) -> Vec<u8> {
-        let digit = |index: usize| u8::from_str_radix(&hex[index..index + 2], 16).unwrap();
-        (0..hex.len()).step_by(2).map(digit).collect()
+        let byte = |digits: &[u8]| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16);
+        hex.as_bytes().chunks(2).map(|digits| byte(digits).unwrap()).collect()
     }
 
     fn hash(hex: &str) -> Hash {
@@ -359,7 +359,9 @@ mod tests {
 
     fn frontier(leaves: &[Hash]) -> Frontier {
         let mut frontier = Frontier::default();
-        leaves.iter().for_each(|leaf| frontier.append(*leaf));
+        for leaf in leaves {
+            frontier.append(*leaf);
+        }
         frontier
     }
 

@@ -24,11 +24,14 @@ pub(super) fn changes(old: &Loaded, new: &Loaded) -> Vec<Masked> {
     let mut lines = law(was, is);
     lines.extend(compared("trust", &lists(old), &lists(new)));
     lines.extend(compared("certificate", &credentials(old), &credentials(new)));
-    let box_file = |loaded: &Loaded| loaded.files.first().map(|file| file.bytes.clone());
     if box_file(old) != box_file(new) {
         lines.push("box file: changed".to_owned());
     }
     bounded(lines)
+}
+
+fn box_file(loaded: &Loaded) -> Option<&[u8]> {
+    loaded.files.first().map(|file| &*file.bytes)
 }
 
 fn bounded(mut lines: Vec<String>) -> Vec<Masked> {

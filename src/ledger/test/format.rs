@@ -86,6 +86,11 @@ fn the_life_of_the_process() {
             "ab".repeat(32)
         ),
     );
+}
+
+#[test]
+fn what_is_done_to_the_process_and_what_is_missing() {
+    let offered = Some(PolicyDigest([0xab; 32]));
     check(
         Body::Policy {
             accepted: true,
