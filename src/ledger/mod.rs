@@ -13,14 +13,20 @@ mod json;
 mod limit;
 mod line;
 pub mod note;
+pub mod prove;
+pub mod reading;
 mod receipt;
+mod record;
 mod recover;
 mod segment;
 mod settings;
 mod shared;
+pub mod show;
 mod state;
 mod stats;
+mod subtree;
 pub mod tree;
+pub mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -35,9 +41,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 pub use entry::{Body, ClientFacts, ConnectionId, Entry, Kind, PolicyDigest, RequestFacts};
+pub use record::{Head, Record};
 pub use receipt::{Kept, Receipt, Unwritable};
 pub use settings::{LedgerError, Settings};
 pub use stats::{Durations, Stats};
+pub use subtree::Subtrees;
 
 use crate::appliance::WhenUnwritable;
 use crate::flow::Timestamp;
