@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::super::{Config, show};
-use super::{Trouble, given_key};
+use super::Trouble;
 use crate::appliance::Appliance;
+use crate::ledger;
 use crate::ledger::note::VerifierKey;
 
 /// Shows the public key, `name+hash+base64`. Keep it elsewhere: with it, and the ledger's directory, anybody can verify.
@@ -24,5 +25,5 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Trouble> {
 
 /// The box's own.
 pub(super) fn of_box(appliance: &Appliance) -> Result<VerifierKey, Trouble> {
-    given_key(&appliance.state.join("ledger.pub").display().to_string())
+    ledger::verifier(&appliance.state).map_err(|error| error.to_string())
 }
