@@ -11,7 +11,7 @@
 //!
 //! Whoever reads it, also beside a running writer: `reading` gives the lines, [`Record`] an entry, `show` those somebody
 //! wants to see; `verify` holds lines, checkpoints and outsiders' heads against each other; `prove` makes one entry stand
-//! for itself.
+//! for itself; `seal` ends it.
 //!
 //! A [`Receipt`] is made here and nowhere else; it is what a permit is claimed from.
 
@@ -19,6 +19,7 @@ mod batch;
 mod checkpoints;
 mod entry;
 mod file;
+mod hint;
 mod json;
 mod keeper;
 mod key;
@@ -31,6 +32,7 @@ mod receipt;
 mod record;
 mod recover;
 mod resume;
+pub mod seal;
 mod segment;
 mod settings;
 mod shared;
@@ -105,6 +107,9 @@ impl Ledger {
     /// box file says `refuse` (under `continue` it is set aside and a new one begins, which a gap entry records).
     pub fn open(settings: Settings) -> Result<Self, LedgerError> {
         let directory = Directory::lock(&settings.directory)?;
+        if seal::is_sealed(&settings.directory) {
+            return Err(LedgerError::Sealed { directory: settings.directory });
+        }
         let recovered = recover::recover(&directory, &settings)?;
         Self::start(settings, Box::new(directory), recovered, true)
     }

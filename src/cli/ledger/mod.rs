@@ -3,6 +3,7 @@
 mod key;
 mod prometheus;
 mod proof;
+mod seal;
 mod show;
 mod verify;
 
@@ -36,6 +37,8 @@ enum What {
     VerifyProof(proof::Check),
     /// Show the public key that checkpoints are verified with
     Key(key::Arguments),
+    /// End this box's ledger: a final checkpoint, and the signing key is destroyed
+    Seal(seal::Arguments),
 }
 
 /// Runs it; 2 where it could not run.
@@ -46,6 +49,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         What::Prove(arguments) => proof::run(arguments),
         What::VerifyProof(arguments) => proof::check(arguments),
         What::Key(arguments) => key::run(arguments),
+        What::Seal(arguments) => seal::run(arguments),
     };
     outcome.unwrap_or_else(|text| {
         complain(&text);
@@ -54,7 +58,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 /// Why something could not run, for people.
-type Trouble = String;
+pub(super) type Trouble = String;
 
 /// Which ledger.
 #[derive(Debug, Args)]
@@ -82,7 +86,7 @@ impl Which {
 
 impl Config {
     /// The box.
-    fn read(&self) -> Result<Appliance, Trouble> {
+    pub(super) fn read(&self) -> Result<Appliance, Trouble> {
         let bytes = fs::read(&self.file).map_err(|error| {
             format!("cannot read the box file `{}`: {error}", self.file.display())
         })?;
@@ -93,7 +97,7 @@ impl Config {
 }
 
 /// A key as it is given: the text itself or a file that holds it.
-fn given_key(text: &str) -> Result<VerifierKey, Trouble> {
+pub(super) fn given_key(text: &str) -> Result<VerifierKey, Trouble> {
     let path = Path::new(text);
     let text = if path.is_file() {
         fs::read_to_string(path).map_err(|error| format!("cannot read `{text}`: {error}"))?

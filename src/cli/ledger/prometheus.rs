@@ -52,7 +52,8 @@ struct Series {
 pub(super) fn witnesses(question: Question<'_>) -> Result<Vec<Witness>, Trouble> {
     let series = [ask(question, SIZE)?, ask(question, HEAD)?].concat_series();
     let instance = of_one(&series, question.instance)?;
-    Ok(heads(series.iter().filter(|series| series.instance() == instance)))
+    let of_one: Vec<_> = series.iter().filter(|series| series.instance() == instance).collect();
+    Ok(heads(&of_one))
 }
 
 trait Concatenate {
@@ -93,7 +94,7 @@ fn of_one<'a>(series: &'a [Series], asked: Option<&'a str>) -> Result<&'a str, T
 }
 
 /// Samples of one scrape have one moment; what a scrape did not bring whole is left out.
-fn heads<'a>(series: impl Iterator<Item = &'a Series>) -> Vec<Witness> {
+fn heads(series: &[&Series]) -> Vec<Witness> {
     let mut scrapes: BTreeMap<u64, [Option<u64>; 4]> = BTreeMap::new();
     for series in series {
         let place = match (series.label("__name__"), series.label("part")) {

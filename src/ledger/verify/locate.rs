@@ -11,15 +11,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Damage, Harm, Place};
+use crate::ledger::hint::{self, Hint};
 use crate::ledger::reading::{Form, Stretch, is_damage};
 use crate::ledger::record::Head;
 use crate::ledger::tree;
 
 /// How far apart the two places of a moved line, or how many removed or inserted lines, are recognised as such.
 const WINDOW: usize = 1 << 16;
-
-/// The first bytes of a leaf hash.
-pub(super) type Hint = [u8; 8];
 
 /// The `.leaves` files of a directory; one of them in memory at a time.
 pub(super) struct Hints {
@@ -32,7 +30,7 @@ impl Hints {
         let mut files = Vec::new();
         for file in fs::read_dir(directory)? {
             let path = file?.path();
-            let first = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".leaves"));
+            let first = path.file_name().and_then(|name| name.to_str()?.strip_suffix(hint::SUFFIX));
             if let Some(first) = first.and_then(|digits| digits.parse().ok()) {
                 files.push((first, path));
             }
@@ -50,7 +48,8 @@ impl Hints {
         }
         let (_, bytes) = self.loaded.as_ref()?;
         let place = usize::try_from(seq - first).ok()?.checked_mul(8)?;
-        bytes.get(place..)?.first_chunk().copied()
+        // Nothing but zeros is what a crash leaves of a hint that was not on disk yet.
+        bytes.get(place..)?.first_chunk().copied().filter(|hint| *hint != [0; 8])
     }
 }
 
@@ -130,12 +129,15 @@ impl<'a> Meeting<'a> {
     fn from(stretches: &'a [Stretch], seq: u64) -> io::Result<Option<Self>> {
         let begin = stretches.iter().rposition(|stretch| stretch.first <= seq).unwrap_or(0);
         let holding = stretches.get(begin);
-        if holding.is_some_and(|stretch| stretch.form == Form::Pruned) {
+        let is_gone = holding.is_some_and(|stretch| stretch.form == Form::Pruned);
+        let mut older = stretches.get(..begin).unwrap_or_default().iter();
+        if is_gone && older.all(|stretch| stretch.form == Form::Pruned) {
             return Ok(None);
         }
         let rest = stretches.get(begin..).unwrap_or_default().iter();
         let mut meeting = Self { rest, lines: None, place: Place::default() };
-        for _proven in holding.map_or(seq, |stretch| stretch.first)..seq {
+        let first = holding.filter(|_| !is_gone).map_or(seq, |stretch| stretch.first);
+        for _proven in first..seq {
             meeting.next()?;
         }
         Ok(Some(meeting))
@@ -151,10 +153,9 @@ impl<'a> Meeting<'a> {
             if let Some(lines) = &mut self.lines
                 && let Some(line) = lines.next()?
             {
-                let tree::Hash([a, b, c, d, e, f, g, h, ..]) = tree::leaf(line.bytes);
                 self.place.line = line.number;
                 return Ok(Some(Met {
-                    hint: [a, b, c, d, e, f, g, h],
+                    hint: hint::of(tree::leaf(line.bytes)),
                     own: Head::of(line.bytes).map(|head| head.seq),
                     whole: line.whole,
                     place: self.place.clone(),

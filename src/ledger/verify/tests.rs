@@ -22,6 +22,9 @@ struct Desk {
 }
 
 fn line(seq: u64) -> String {
+    if seq == 75 {
+        return "{\"seq\":75,\"boot\":3,\"at\":\"2026-11-22T02:14:15.000000Z\",\"kind\":\"operation\",\"facts\":{\"call\":\"prune\",\"outcome\":\"done\",\"detail\":[\"entries 1 to 30\"]}}".into();
+    }
     let kind = if seq == 42 { "gap" } else { "request" };
     format!(
         "{{\"seq\":{seq},\"boot\":3,\"at\":\"2026-11-22T02:14:{:02}.000000Z\",\"kind\":\"{kind}\",\"facts\":{{\"method\":\"GET\"}}}}",
@@ -219,6 +222,19 @@ fn each_damage_has_its_name() {
     });
     let damage = pruned.damage();
     assert_eq!((damage.harm, damage.exact, damage.since), (Harm::Altered, false, 1));
+}
+
+#[test]
+fn lines_that_went_without_a_record_were_removed() {
+    let desk = Desk::new();
+    desk.prune(1);
+    assert_eq!(desk.verify(&[]).outcome(), Outcome::Intact);
+    desk.prune(31);
+    desk.check((Harm::Removed, 31), "000000000031.tree:1");
+    let middle = Desk::new();
+    middle.prune(31);
+    let damage = middle.damage();
+    assert_eq!((damage.harm, damage.seq), (Harm::Removed, 31), "{damage:?}");
 }
 
 #[test]

@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::claim::{Notes, Witness};
 use super::locate::{Doubted, locate};
 use super::{Damage, Doubt, Findings, Harm, Place};
 use crate::ledger::note::{Checkpoint, NoteError, VerifierKey};
 use crate::ledger::reading::{Form, Line, Stretch, is_damage, stretches};
-use crate::ledger::record::Head;
+use crate::ledger::record::{Head, Record};
 use crate::ledger::tree::{self, Frontier, Hash};
 
 /// How often, in lines, progress is told.
@@ -46,6 +48,7 @@ pub fn verify(
         tree: Frontier::default(),
         proven: 0,
         heard: 0,
+        recorded: 0,
         suspicions: Vec::new(),
         findings: Findings::default(),
         progress: Progress { done: 0, of, entries: 0 },
@@ -138,6 +141,8 @@ struct Walk<'a> {
     proven: u64,
     /// The size up to which outsiders agree.
     heard: u64,
+    /// The last entry that a record says was removed in its time.
+    recorded: u64,
     /// Where outsiders do not.
     suspicions: Vec<Damage>,
     findings: Findings,
@@ -158,6 +163,8 @@ impl Walk<'_> {
             let after = stretches.get(index + 1).map(|stretch| stretch.first);
             let done = self.progress.done;
             let trouble = match stretch.form {
+                // Only the oldest go in their time.
+                Form::Pruned if self.findings.pruned < due - 1 => Some(Trouble::Form(due)),
                 Form::Pruned => self.pruned(stretch)?,
                 Form::Plain | Form::Compressed => self.lines(stretch, after, progress)?,
             };
@@ -234,9 +241,23 @@ impl Walk<'_> {
             return Ok(Some(Trouble::Form(due)));
         };
         self.findings.gaps += u64::from(head.kind == b"gap");
+        if head.kind == b"operation" && self.findings.pruned > 0 {
+            self.note_prune(line.bytes);
+        }
         self.tree.append(tree::leaf(line.bytes));
         self.progress.entries = due;
         if self.claims.due() == due { self.settle() } else { Ok(None) }
+    }
+
+    /// What is removed in its time is recorded first.
+    fn note_prune(&mut self, line: &[u8]) {
+        let record = Record::parse(line).filter(|record| record.fact("call") == Some("prune"));
+        let details = record.as_ref().and_then(|record| record.facts.get("detail")?.as_array());
+        for detail in details.into_iter().flatten().filter_map(Value::as_str) {
+            let range = detail.strip_prefix("entries ").and_then(|range| range.split_once(" to "));
+            let end = range.and_then(|(_, last)| last.parse::<u64>().ok());
+            self.recorded = self.recorded.max(end.unwrap_or(0));
+        }
     }
 
     /// Compares every claim of the present size.
@@ -299,6 +320,9 @@ impl Walk<'_> {
             }
             None => self.look_at_the_tail(where_)?,
         }
+        if self.recorded < self.findings.pruned && self.findings.damage.is_empty() {
+            self.findings.damage.extend(unrecorded(where_.1, self.recorded));
+        }
         self.findings.damage.extend(self.claims.damage.take());
         if self.findings.checkpoints + self.findings.unkept == 0 && self.findings.damage.is_empty()
         {
@@ -338,6 +362,15 @@ impl Walk<'_> {
 fn differing(witness: &Witness, since: u64) -> Damage {
     let place = Place { file: witness.name.clone(), line: 0 };
     Damage { harm: Harm::Forked, seq: since, last: witness.size, since, exact: false, place }
+}
+
+/// Lines that are gone, and no record that their time had come. The record of the newest that went so is always kept.
+fn unrecorded(stretches: &[Stretch], recorded: u64) -> Option<Damage> {
+    let pruned = stretches.iter().take_while(|stretch| stretch.form == Form::Pruned);
+    let stretch = pruned.last().filter(|stretch| stretch.first > recorded)?;
+    let place = Place { file: stretch.name(), line: 1 };
+    let seq = stretch.first;
+    Some(Damage { harm: Harm::Removed, seq, last: seq, since: seq, exact: true, place })
 }
 
 /// Something is altered, and nothing tells which line it is.
