@@ -6,12 +6,17 @@
 //!  zstd)   pcapng)  tunnel)   IPv6)     began)    heads)
 //! ```
 //!
-//! [`read`] is the only way in. Nothing here knows the law.
+//! [`read`] is the only way in, and nothing on this way knows the law. [`judge`] asks it, [`reconcile`] compares with the
+//! ledger, [`learn`] proposes rules, [`report`] says what it comes to.
 
 mod bounds;
 mod connection;
 mod coverage;
+pub mod judge;
+pub mod learn;
 mod read;
+pub mod reconcile;
+pub mod report;
 mod sink;
 
 pub use bounds::Bounds;
