@@ -12,6 +12,8 @@
 mod bounds;
 mod connection;
 mod coverage;
+#[cfg(test)]
+pub(crate) mod fixture;
 pub mod judge;
 pub mod learn;
 mod read;
