@@ -278,3 +278,106 @@ fn refusal(text: &mut String, wish: &Wish, evidence: &Evidence, why: &str) {
     )
     .unwrap_or_default();
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::Learned;
+    use crate::capture::Connection;
+    use crate::capture::fixture::tls;
+    use crate::capture::judge::{Judge, Own};
+    use crate::flow::TlsVersion;
+    use crate::policy::imagined::{endpoint, law, names, socket, upstream};
+    use crate::policy::model::Model;
+    use crate::policy::understand;
+    use crate::yaml::SourceFile;
+
+    const LISTENER: &str = "10.13.0.1:8443";
+    const CHUKAN: &str = "chukan.center.example";
+
+    fn proposed(model: &Model, connections: &[Connection]) -> String {
+        let own = Own::of_addresses(&[socket(LISTENER).ip()]);
+        let judge = Judge::new(model, own, BTreeMap::new());
+        let mut learned = Learned::default();
+        for connection in connections {
+            learned.take(&judge, connection, &judge.judge(connection));
+        }
+        learned.propose(&judge)
+    }
+
+    fn asking(from: &str, name: &str) -> Connection {
+        tls(from, LISTENER, name, TlsVersion::Tls13)
+    }
+
+    #[test]
+    fn a_rule_is_proposed_with_its_evidence_for_what_no_rule_covers() {
+        let wanted = [asking("10.13.20.5:1000", CHUKAN), asking("10.13.20.6:1000", CHUKAN)];
+        insta::assert_snapshot!(proposed(&law(), &wanted));
+    }
+
+    /// The shipped law with one rule of its two.
+    fn shipped(proposal: &str) -> Vec<SourceFile> {
+        let rules = include_str!("../../policies/tokyo/20-rules.yaml");
+        let (register, rest) = rules.split_once("  inquire:").expect("the second rule");
+        let (_, after) = rest.split_once("\n# Degraded").expect("the end of the rules");
+        let rules = format!("{register}\n# {after}");
+        let files = [
+            ("00-council.yaml", include_str!("../../policies/tokyo/00-council.yaml")),
+            ("10-systems.yaml", include_str!("../../policies/tokyo/10-systems.yaml")),
+            ("20-rules.yaml", &rules),
+            ("90-proposal.yaml", proposal),
+        ];
+        let file = |(name, text): (&str, &str)| SourceFile {
+            name: name.into(),
+            bytes: text.as_bytes().into(),
+        };
+        files.into_iter().filter(|(_, text)| !text.is_empty()).map(file).collect()
+    }
+
+    #[test]
+    fn a_proposal_is_sound_law_and_covers_the_traffic() {
+        let wanted = asking("10.13.20.5:1000", CHUKAN);
+        let law = understand(&shipped(""), None).expect("the shipped law is sound");
+        let text = proposed(law.engine.model(), std::slice::from_ref(&wanted)) + "\n";
+        assert!(text.contains("  dedicated-terminal-to-intermediate-server:\n"), "{text}");
+        let law = understand(&shipped(&text), None)
+            .unwrap_or_else(|faults| panic!("{}", faults.render(false)));
+        let own = Own::of_addresses(&[socket(LISTENER).ip()]);
+        let judged = Judge::new(law.engine.model(), own, BTreeMap::new()).judge(&wanted);
+        assert_eq!(judged.answer.code(), "not_yet");
+    }
+
+    #[test]
+    fn what_a_guardrail_forbids_is_never_proposed() {
+        let mut law = law();
+        let other =
+            upstream("other.center.example", vec![endpoint("10.202.0.1:443", "tokyo", "r1-5")]);
+        law.systems.get_mut("standard-system").expect("a system").upstream = Some(other);
+        let reverse = asking("10.210.0.9:1000", CHUKAN);
+        let unlisted = asking("10.13.10.5:1000", "other.center.example");
+        let text = proposed(&law, &[reverse, unlisted]);
+        assert!(text.contains("# Nothing to propose."), "{text}");
+        assert!(text.contains("# Not proposed: 1 connections, `reverse_access`"), "{text}");
+        assert!(text.contains("# Not proposed: 1 connections, `destination_not_listed`"), "{text}");
+        // Listed, but individual numbers may not go there, and nobody looks.
+        law.guardrails.destinations.as_mut().expect("it is there").what =
+            names(&["intermediate-server", "standard-system"]);
+        law.guardrails.content.as_mut().expect("it is there").what = names(&["standard-system"]);
+        let text = proposed(&law, &[asking("10.13.10.5:1000", "other.center.example")]);
+        assert!(
+            text.contains("`existing-system` to `standard-system`, a guardrail forbids it"),
+            "{text}"
+        );
+        assert!(!text.contains("rules:"), "{text}");
+    }
+
+    #[test]
+    fn the_centre_reaching_for_the_union_is_no_rule_either() {
+        let text = proposed(
+            &law(),
+            &[tls("10.200.1.10:1000", "10.13.10.5:443", "kizon.union.example", TlsVersion::Tls13)],
+        );
+        assert!(text.contains("# Nothing to propose."), "{text}");
+    }
+}

@@ -39,6 +39,8 @@ pub(super) enum Party {
     System(Name),
     Named(String),
     Address(IpAddr),
+    /// The box itself.
+    Appliance,
     /// Many, beyond the bound.
     Various,
 }
@@ -101,11 +103,12 @@ impl Key {
             Some(destination) => Party::System(destination.name.clone()),
             None => Party::Named(judge.engine().mask_host(host.as_str()).as_str().to_owned()),
         });
+        let ours = (judged.leg == Leg::Outbound).then_some(Party::Appliance);
         let ports = matches!(connection.protocol, Protocol::Tcp | Protocol::Udp);
         Self {
             says: Says::of(judge, connection, &judged.answer),
             leg: judged.leg,
-            from: system(from).unwrap_or(Party::Address(from)),
+            from: ours.or_else(|| system(from)).unwrap_or(Party::Address(from)),
             to: named.or_else(|| system(to)).unwrap_or(Party::Address(to)),
             protocol: connection.protocol,
             port: ports.then(|| connection.responder.port()),
@@ -177,6 +180,7 @@ impl std::fmt::Display for Party {
             Self::System(name) => name.fmt(f),
             Self::Named(text) => f.write_str(text),
             Self::Address(address) => address.fmt(f),
+            Self::Appliance => f.write_str("(appliance)"),
             Self::Various => f.write_str("(various)"),
         }
     }

@@ -4,6 +4,8 @@
 mod group;
 mod json;
 mod survey;
+#[cfg(test)]
+mod tests;
 mod text;
 mod textfile;
 

@@ -24,7 +24,7 @@ pub(super) fn flow(judge: &Judge, connection: &Connection, judged: &Judged) -> S
     let inferred = if connection.inferred { " (inferred)" } else { "" };
     let name = masked_name(judge, connection).map(|name| format!(" {name}")).unwrap_or_default();
     format!(
-        "{:<16} {} {:<5} {} > {}{name}  {}/{} bytes  {}  {}:{}{inferred}",
+        "{:<20} {} {:<5} {} > {}{name}  {}/{} bytes  {}  {}:{}{inferred}",
         says,
         local(connection.at, zone),
         protocol_code(connection.protocol),
@@ -112,7 +112,7 @@ fn row(key: &Key, group: &Group, model: &Model) -> Vec<String> {
 fn words(key: &Key, group: &Group, model: &Model) -> String {
     let title = |party: &Party| match party {
         Party::System(name) => model.systems.get(name).and_then(|system| system.title.clone()),
-        Party::Named(_) | Party::Address(_) | Party::Various => None,
+        Party::Named(_) | Party::Address(_) | Party::Appliance | Party::Various => None,
     };
     let guardrail = group.broken.as_ref().map(|(name, clause)| match clause {
         Some(clause) => format!("{name} {clause}"),
