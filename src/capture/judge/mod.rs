@@ -213,10 +213,8 @@ impl Judge {
     }
 
     /// Without its trust a certificate can only ever be believed against its holder.
-    fn by_names_alone(&self, names: Option<Paper>, flow: &Flow) -> Verdict {
-        let mut named = flow.clone();
-        named.paper = names.map(Arc::new);
-        let verdict = self.engine.decide(&named);
+    fn by_names_alone(&self, paper: Option<Paper>, flow: &Flow) -> Verdict {
+        let verdict = self.engine.decide(&Flow { paper: paper.map(Arc::new), ..flow.clone() });
         if verdict.reason() == Some(Reason::ReverseAccess) {
             verdict
         } else {

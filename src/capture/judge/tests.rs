@@ -239,7 +239,7 @@ fn a_client_certificate_that_shows_is_judged_by_the_trust_of_the_listener() {
         (showing("other.example"), "inbound identity_unknown packet 25"),
         (showing("hyojun.union.example"), "inbound identity_mismatch packet 25"),
         (showing("oqs.center.example"), "inbound reverse_access packet 25"),
-        (none.clone(), "inbound identity_missing packet 25"),
+        (none, "inbound identity_missing packet 25"),
     ];
     for (connection, expected) in &table {
         assert_eq!(said(&trusted, connection), *expected);

@@ -81,9 +81,9 @@ pub(super) fn each(directory: &Path, take: &mut dyn FnMut(Recorded)) -> io::Resu
                 break;
             }
             match understand(&line) {
-                Some(Some(recorded)) => take(recorded),
-                Some(None) => {}
-                None => damaged += 1,
+                Ok(Some(recorded)) => take(recorded),
+                Ok(None) => {}
+                Err(Damaged) => damaged += 1,
             }
         }
     }
@@ -108,19 +108,23 @@ fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// `None` where the line is none of the format; `Some(None)` where it speaks of no connection.
-fn understand(line: &[u8]) -> Option<Option<Recorded>> {
+/// A line that is none of the format.
+#[derive(Debug, PartialEq, Eq)]
+struct Damaged;
+
+/// `None` where the line speaks of no connection.
+fn understand(line: &[u8]) -> Result<Option<Recorded>, Damaged> {
     let kinds: [&[u8]; 5] = [b"opened", b"refused", b"dialled", b"summary", b"gap"];
-    let text = line.strip_suffix(b"\n")?;
+    let text = line.strip_suffix(b"\n").ok_or(Damaged)?;
     let whole = text.starts_with(b"{\"seq\":") && text.ends_with(b"}");
-    let from = memmem::find(text, b"\"kind\":\"").map(|at| at + 8).filter(|_| whole)?;
-    let rest = text.get(from..)?;
+    let from = memmem::find(text, b"\"kind\":\"").map(|at| at + 8).filter(|_| whole);
+    let rest = from.and_then(|from| text.get(from..)).ok_or(Damaged)?;
     if !kinds.iter().any(|kind| rest.starts_with(kind)) {
-        return Some(None);
+        return Ok(None);
     }
-    let line: Line<'_> = serde_json::from_slice(text).ok()?;
-    let at = Timestamp::parse(line.at).ok()?;
-    Some(what(&line).map(|what| Recorded { boot: line.boot, seq: line.seq, at, what }))
+    let line: Line<'_> = serde_json::from_slice(text).ok().ok_or(Damaged)?;
+    let at = Timestamp::parse(line.at).ok().ok_or(Damaged)?;
+    Ok(what(&line).map(|what| Recorded { boot: line.boot, seq: line.seq, at, what }))
 }
 
 fn what(line: &Line<'_>) -> Option<What> {
@@ -148,9 +152,9 @@ fn what(line: &Line<'_>) -> Option<What> {
 
 #[cfg(test)]
 mod tests {
-    use super::{What, understand};
+    use super::{Damaged, What, understand};
 
-    fn read(line: &str) -> Option<Option<What>> {
+    fn read(line: &str) -> Result<Option<What>, Damaged> {
         understand(format!("{line}\n").as_bytes()).map(|it| it.map(|recorded| recorded.what))
     }
 
@@ -161,17 +165,16 @@ mod tests {
             What::Inbound("10.13.10.5:40000".parse().unwrap(), "10.13.0.1:8443".parse().unwrap());
         let facts = r#""facts":{"source":"10.13.10.5:40000","to_address":"10.13.0.1:8443","listener":"union-lan"}}"#;
         for kind in ["opened", "refused"] {
-            assert_eq!(read(&format!(r#"{head}"{kind}",{facts}"#)), Some(Some(inbound)), "{kind}");
+            assert_eq!(read(&format!(r#"{head}"{kind}",{facts}"#)), Ok(Some(inbound)), "{kind}");
         }
         let dialled =
             r#""facts":{"system":"x","endpoint":"10.200.1.10:443","local":"10.200.0.2:50000"}}"#;
         let outbound =
             What::Outbound("10.200.0.2:50000".parse().unwrap(), "10.200.1.10:443".parse().unwrap());
-        assert_eq!(read(&format!(r#"{head}"dialled",{dialled}"#)), Some(Some(outbound)));
+        assert_eq!(read(&format!(r#"{head}"dialled",{dialled}"#)), Ok(Some(outbound)));
         let summary =
             r#""facts":{"source":"192.0.2.1","count":40,"since":"2026-11-22T02:13:07Z"}}"#;
-        let Some(Some(What::Summary { source, .. })) =
-            read(&format!(r#"{head}"summary",{summary}"#))
+        let Ok(Some(What::Summary { source, .. })) = read(&format!(r#"{head}"summary",{summary}"#))
         else {
             panic!("a summary")
         };
@@ -181,12 +184,9 @@ mod tests {
     #[test]
     fn a_late_refusal_names_no_client_and_a_torn_line_is_damage() {
         let head = r#"{"seq":7,"boot":1,"at":"2026-11-22T02:14:07.000001Z","kind":"#;
-        assert_eq!(
-            read(&format!(r#"{head}"refused","facts":{{"method":"DELETE"}}}}"#)),
-            Some(None)
-        );
-        assert_eq!(read(&format!(r#"{head}"closed","facts":{{}}}}"#)), Some(None));
-        assert_eq!(understand(format!(r#"{head}"opened","#).as_bytes()), None);
-        assert_eq!(read(r#"{"seq":7,"kind":"opened","facts":{}}"#), None);
+        assert_eq!(read(&format!(r#"{head}"refused","facts":{{"method":"DELETE"}}}}"#)), Ok(None));
+        assert_eq!(read(&format!(r#"{head}"closed","facts":{{}}}}"#)), Ok(None));
+        assert_eq!(understand(format!(r#"{head}"opened","#).as_bytes()), Err(Damaged));
+        assert_eq!(read(r#"{"seq":7,"kind":"opened","facts":{}}"#), Err(Damaged));
     }
 }

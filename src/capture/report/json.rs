@@ -43,7 +43,7 @@ struct Flow<'a> {
 }
 
 #[derive(Serialize)]
-struct Violation<'a> {
+struct Refused<'a> {
     kind: &'static str,
     file: &'a str,
     protocol: String,
@@ -102,7 +102,7 @@ struct Covered<'a> {
     drops: Option<u64>,
     clock_steps: u64,
     tail_bytes: u64,
-    files: Vec<File<'a>>,
+    files: Vec<Input<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger: Option<Ledger>,
     policy: Option<&'a str>,
@@ -110,7 +110,7 @@ struct Covered<'a> {
 }
 
 #[derive(Serialize)]
-struct File<'a> {
+struct Input<'a> {
     file: &'a str,
     packets: u64,
     judged: u64,
@@ -201,15 +201,11 @@ fn flow<'a>(judge: &Judge, connection: &'a Connection, judged: &'a Judged) -> Fl
     }
 }
 
-fn violation<'a>(
-    judge: &'a Judge,
-    connection: &'a Connection,
-    judged: &'a Judged,
-) -> Violation<'a> {
+fn violation<'a>(judge: &'a Judge, connection: &'a Connection, judged: &'a Judged) -> Refused<'a> {
     let reason = judged.answer.reason();
     let broken = reason.and_then(|reason| judge.broken(connection, reason));
     let system = |end: SocketAddr| judge.engine().system_of(end.ip()).map(Name::as_str);
-    Violation {
+    Refused {
         kind: "violation",
         file: &connection.file,
         protocol: protocol_code(connection.protocol),
@@ -280,8 +276,8 @@ fn covered(outcome: &Outcome) -> Covered<'_> {
     }
 }
 
-fn file(file: &FileCoverage) -> File<'_> {
-    File {
+fn file(file: &FileCoverage) -> Input<'_> {
+    Input {
         file: &file.file,
         packets: file.packets,
         judged: file.judged,

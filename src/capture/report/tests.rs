@@ -42,7 +42,7 @@ fn traffic() -> Vec<Connection> {
     let odd =
         tls("10.13.10.5:40001", "10.13.0.1:8443", "1234-5678-9018.example", TlsVersion::Tls13);
     vec![
-        good.clone(),
+        good,
         Connection {
             application: Application::Http,
             ..tls("10.13.10.5:40002", "10.13.0.1:8443", CHUKAN, TlsVersion::Tls13)
@@ -77,7 +77,9 @@ fn surveyed(connections: Vec<Connection>, shown: Shown, file: FileCoverage) -> (
     let judge = judge();
     let (mut out, mut progress) = (Vec::new(), |_, _| ());
     let mut survey = Survey::new(&judge, shown, &mut out, &mut progress);
-    connections.into_iter().for_each(|connection| survey.connection(connection));
+    for connection in connections {
+        survey.connection(connection);
+    }
     let tally = survey.tally;
     let coverage = Coverage { files: vec![file], ..Coverage::default() };
     let outcome =
@@ -224,7 +226,9 @@ fn the_survey_gives_the_witness_what_the_ledger_is_due() {
     let (mut out, mut progress) = (Vec::new(), |_, _| ());
     let mut survey = Survey::new(&judge, Shown::Nothing, &mut out, &mut progress);
     survey.witness = Some(Witness::default());
-    traffic().into_iter().for_each(|connection| survey.connection(connection));
+    for connection in traffic() {
+        survey.connection(connection);
+    }
     let folder = tempfile::tempdir().unwrap();
     let line = r#"{"seq":0,"boot":1,"at":"2026-11-21T17:14:07.500000Z","kind":"opened","facts":{"source":"10.13.10.5:40000","to_address":"10.13.0.1:8443"}}"#;
     fs::write(folder.path().join("000000000000.jsonl"), format!("{line}\n")).unwrap();
