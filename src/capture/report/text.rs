@@ -273,7 +273,13 @@ fn listed(counts: std::collections::BTreeMap<&'static str, u64>) -> String {
 fn short(file: &str) -> String {
     let name =
         Path::new(file).file_name().map_or_else(|| file.into(), |name| name.to_string_lossy());
-    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    let plain = |c: char| !c.is_control() && !is_direction(c);
+    name.chars().map(|c| if plain(c) { c } else { '?' }).collect()
+}
+
+/// Whether it turns the direction of the text behind it (UAX #9 §2).
+const fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 fn counted(number: u64, what: &str) -> String {
