@@ -1,9 +1,9 @@
 //! Captures: what was on the wire, from files to connections, with a count of everything that could not be read.
 //!
 //! ```text
-//! input ─ format ─ decode ─ fragment ─ table ─ stream ─ Connection
-//! (gzip,   (pcap,   (link,   (IPv4,     (who     (hello,   handed to the [`Sink`]
-//!  zstd)   pcapng)  tunnel)   IPv6)     began)    heads)
+//! file ──────── decode ─────────── table ──── talk ──────── Connection
+//! gzip, zstd    link, tunnels      who        hello, heads,   handed to
+//! pcap, pcapng  IP and fragments   began      certificates    the [`Sink`]
 //! ```
 //!
 //! [`read`] is the only way in. Nothing here knows the law.
@@ -11,8 +11,14 @@
 mod bounds;
 mod connection;
 mod coverage;
+mod decode;
+mod describe;
+mod entry;
+mod file;
 mod read;
 mod sink;
+mod table;
+mod talk;
 
 pub use bounds::Bounds;
 pub use connection::{
@@ -21,3 +27,6 @@ pub use connection::{
 pub use coverage::{Coverage, FileCoverage, FileFault, Reason};
 pub use read::{Input, ReadError, read};
 pub use sink::{Inspect, Part, Side, Sink};
+
+#[cfg(test)]
+mod tests;
