@@ -117,6 +117,24 @@ impl Coverage {
 }
 
 impl FileCoverage {
+    /// Of an input of which nothing was read yet.
+    pub(super) fn new(file: Arc<str>) -> Self {
+        Self {
+            file,
+            packets: 0,
+            judged: 0,
+            shortened: 0,
+            outside: BTreeMap::new(),
+            unjudged: BTreeMap::new(),
+            drops: None,
+            clock_steps: 0,
+            tail_bytes: 0,
+            fault: None,
+            first: None,
+            last: None,
+        }
+    }
+
     /// Packets that could not be judged.
     pub fn unjudged(&self) -> u64 {
         self.unjudged.values().sum()

@@ -1,9 +1,9 @@
 //! Captures: what was on the wire, from files to connections, with a count of everything that could not be read.
 //!
 //! ```text
-//! input ─ format ─ decode ─ fragment ─ table ─ stream ─ Connection
-//! (gzip,   (pcap,   (link,   (IPv4,     (who     (hello,   handed to the [`Sink`]
-//!  zstd)   pcapng)  tunnel)   IPv6)     began)    heads)
+//! file ──────── decode ─────────── table ──── talk ──────── Connection
+//! gzip, zstd    link, tunnels      who        hello, heads,   handed to
+//! pcap, pcapng  IP and fragments   began      certificates    the [`Sink`]
 //! ```
 //!
 //! [`read`] is the only way in, and nothing on this way knows the law. [`judge`] asks it, [`reconcile`] compares with the
@@ -12,6 +12,10 @@
 mod bounds;
 mod connection;
 mod coverage;
+mod decode;
+mod describe;
+mod entry;
+mod file;
 #[cfg(test)]
 pub(crate) mod fixture;
 pub mod judge;
@@ -20,6 +24,8 @@ mod read;
 pub mod reconcile;
 pub mod report;
 mod sink;
+mod table;
+mod talk;
 
 pub use bounds::Bounds;
 pub use connection::{
@@ -28,3 +34,6 @@ pub use connection::{
 pub use coverage::{Coverage, FileCoverage, FileFault, Reason};
 pub use read::{Input, ReadError, read};
 pub use sink::{Inspect, Part, Side, Sink};
+
+#[cfg(test)]
+mod tests;
