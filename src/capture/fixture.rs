@@ -19,7 +19,7 @@ pub(crate) fn tcp(initiator: &str, responder: &str) -> Connection {
         initiator: socket(initiator),
         responder: socket(responder),
         inferred: false,
-        layers: Arc::from("eth/ipv4/tcp"),
+        layers: Arc::from("eth/ipv4"),
         carrier: false,
         first_packet: 17,
         at,

@@ -38,7 +38,7 @@ pub(super) struct Arguments {
     #[arg(short = 'p', long = "policies", value_name = "DIR", conflicts_with = "file")]
     policies: Option<PathBuf>,
     /// An address of the appliance, where no box file says it; may be given several times
-    #[arg(long, value_name = "ADDR", requires = "policies")]
+    #[arg(long, value_name = "ADDR", requires = "policies", conflicts_with = "file")]
     appliance: Vec<IpAddr>,
     /// Compare with the ledger in this directory
     #[arg(long, value_name = "DIR")]

@@ -110,7 +110,7 @@ fn programs_are_shown_each_flow_with_the_fields_of_the_contract_in_their_order()
     let first = shown.lines().next().unwrap();
     let begins = concat!(
         r#"{"kind":"flow","file":"edge.pcap","protocol":"tcp","initiator":"10.13.10.5:40000","responder":"10.13.0.1:8443","#,
-        r#""inferred":false,"layers":"eth/ipv4/tcp","server_name":"chukan.center.example","bytes_to_responder":1000,"#,
+        r#""inferred":false,"layers":"eth/ipv4","server_name":"chukan.center.example","bytes_to_responder":1000,"#,
         r#""bytes_to_initiator":2000,"first_packet":17,"at":"2026-11-21T17:14:07.000000Z","verdict":"not_yet","#,
         r#""reason":null,"rule":null,"#,
     );
