@@ -3,12 +3,17 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use super::Connection;
 use super::entry::{End, Entry, seen};
 use super::talk::Found;
-use super::Connection;
 
 /// The connection of an entry that was taken out of the table.
-pub(super) fn connection(entry: &Entry, file: Arc<str>, layers: Arc<str>, found: Found) -> Connection {
+pub(super) fn connection(
+    entry: &Entry,
+    file: Arc<str>,
+    layers: Arc<str>,
+    found: Found,
+) -> Connection {
     let (initiator, inferred) = entry.initiator();
     let responder = 1 - initiator;
     let mut connection = Connection {
@@ -40,7 +45,8 @@ pub(super) fn connection(entry: &Entry, file: Arc<str>, layers: Arc<str>, found:
         gap_to_initiator: of(found.gaps, responder),
     };
     let [low, high] = found.chains;
-    (connection.client_chain, connection.server_chain) = if initiator == 0 { (low, high) } else { (high, low) };
+    (connection.client_chain, connection.server_chain) =
+        if initiator == 0 { (low, high) } else { (high, low) };
     connection
 }
 

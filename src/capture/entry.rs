@@ -212,12 +212,13 @@ impl Entry {
     /// Whether nothing more belongs to it: it ended a while ago, or it never had an end and was silent for long.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
         let silent = now.as_nanos().saturating_sub(self.ended.as_nanos());
-        silent > match self.state() {
-            State::Closed | State::Reset | State::Refused => 30 * SECOND,
-            State::Datagrams => 60 * SECOND,
-            State::Attempted => 120 * SECOND,
-            State::Established => i64::MAX,
-        }
+        silent
+            > match self.state() {
+                State::Closed | State::Reset | State::Refused => 30 * SECOND,
+                State::Datagrams => 60 * SECOND,
+                State::Attempted => 120 * SECOND,
+                State::Established => i64::MAX,
+            }
     }
 
     /// Whether it was silent long enough for its ports to be taken anew.
@@ -233,6 +234,7 @@ impl Entry {
         let first = end_of(self.seen, seen::FIRST).unwrap_or(0);
         let likely = match self.protocol() {
             Protocol::Icmp => self.asker(),
+            _ if self.any(seen::CLIENT) => end_of(self.seen, seen::CLIENT),
             Protocol::Udp | Protocol::Tcp | Protocol::Other(33 | 132 | 136) => self.by_port(),
             Protocol::Esp | Protocol::Other(_) => return (first, true),
         };
@@ -252,18 +254,19 @@ impl Entry {
         (likely.unwrap_or(0), true)
     }
 
-    /// The end whose port is no service's while the other's is (RFC 6335 §6).
+    /// The end whose port looks less like a service's, if the two can be told apart.
     fn by_port(&self) -> Option<End> {
-        const SYSTEM: u16 = 1024;
-        match self.key.ports {
-            [low, high] if (low < SYSTEM) != (high < SYSTEM) => Some(usize::from(low < SYSTEM)),
-            _ => None,
-        }
+        let [low, high] = self.key.ports.map(rank);
+        (low != high).then(|| usize::from(high < low))
     }
 
     /// The end that asks, of an ICMP question and answer.
-    fn asker(&self) -> Option<End> {
-        self.key.ports.iter().position(|kind| matches!(kind, 8 | 13 | 15 | 17 | 128))
+    const fn asker(&self) -> Option<End> {
+        match self.key.ports {
+            [8, 0] | [13, 14] | [15, 16] | [17, 18] | [128, 129] => Some(0),
+            [0, 8] | [14, 13] | [16, 15] | [18, 17] | [129, 128] => Some(1),
+            _ => None,
+        }
     }
 
     pub(super) const fn application(&self) -> Application {
@@ -276,6 +279,19 @@ impl Entry {
             Spoken::Other => Application::Other,
             Spoken::Unknown => Application::Unknown,
         }
+    }
+}
+
+/// How much a port looks like a service's: by its range (RFC 6335 §6), and by the tunnels that are known here. The
+/// server of DHCP answers from 67; 0 is nobody's.
+const fn rank(port: u16) -> u8 {
+    match port {
+        0 => 0,
+        67 => 5,
+        1..=1023 => 4,
+        2152 | 3544 | 4754 | 4789 | 4790 | 5072 | 6081 | 6635 => 3,
+        1024..=49_151 => 2,
+        49_152.. => 1,
     }
 }
 

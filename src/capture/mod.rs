@@ -32,7 +32,7 @@ pub use connection::{
     Application, Chain, Connection, Gap, Handshake, HttpHead, Protocol, State, TlsHello,
 };
 pub use coverage::{Coverage, FileCoverage, FileFault, Reason};
-pub use read::{Input, ReadError, read};
+pub use read::{Input, ReadError, read, read_bytes};
 pub use sink::{Inspect, Part, Side, Sink};
 
 #[cfg(test)]

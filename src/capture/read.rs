@@ -38,15 +38,27 @@ pub struct ReadError {
 pub fn read(inputs: &[Input], bounds: &Bounds, sink: &mut dyn Sink) -> Result<Coverage, ReadError> {
     let meter = Meter::default();
     let names = inputs.iter().map(|input| Arc::from(input.to_string())).collect();
-    let mut set = Set::open(inputs, *bounds, &meter)?;
-    let mut decoder = Decoder::new(bounds);
-    let mut table = Table::new(names, bounds, sink);
+    let set = Set::open(inputs, *bounds, &meter)?;
+    Ok(drive(set, Table::new(names, bounds, sink)))
+}
+
+/// Reads one capture that is in memory already, under a name of the caller's.
+pub fn read_bytes(name: &str, bytes: Vec<u8>, bounds: &Bounds, sink: &mut dyn Sink) -> Coverage {
+    let opened = file::expand(io::Cursor::new(bytes), bounds.expanded);
+    let mut set = Set::empty(*bounds, &Meter::default());
+    set.sort_in(0, Recording::open(name, opened, bounds), true);
+    drive(set, Table::new(vec![Arc::from(name)], bounds, sink))
+}
+
+/// Reads packet by packet, always from the recording that stands on the earliest.
+fn drive(mut set: Set, mut table: Table<'_>) -> Coverage {
+    let mut decoder = Decoder::new(&set.bounds);
+    let meter = Rc::clone(&set.meter);
     let mut packets = 0;
     while let Some((recording, file, until)) = set.next() {
         while recording.at().is_some_and(|at| at <= until) {
             let Some(record) = recording.record() else { break };
-            let number = recording.number();
-            let stamp = Stamp { at: record.at, number, file };
+            let stamp = Stamp { at: record.at, number: recording.number(), file };
             decoder.packet(stamp, (record.link, record.cut), record.bytes, &mut table);
             recording.advance();
             packets += 1;
@@ -57,7 +69,7 @@ pub fn read(inputs: &[Input], bounds: &Bounds, sink: &mut dyn Sink) -> Result<Co
     }
     decoder.finish(&mut table);
     table.progress(meter.get(), packets);
-    Ok(table.finish(set.into_coverage()))
+    table.finish(set.into_coverage())
 }
 
 /// Packets between two reports of progress.
@@ -75,28 +87,37 @@ struct Set {
 }
 
 impl Set {
-    /// Looks for the first packet of every input. One input is left open, several are opened again in their turn.
-    fn open(inputs: &[Input], bounds: Bounds, meter: &Meter) -> Result<Self, ReadError> {
-        let mut set = Self {
-            inputs: inputs.to_vec(),
+    fn empty(bounds: Bounds, meter: &Meter) -> Self {
+        Self {
+            inputs: Vec::new(),
             bounds,
             meter: Rc::clone(meter),
             waiting: Vec::new(),
             open: Vec::new(),
             ended: Vec::new(),
-        };
+        }
+    }
+
+    /// Looks for the first packet of every input. One input is left open, several are opened again in their turn.
+    fn open(inputs: &[Input], bounds: Bounds, meter: &Meter) -> Result<Self, ReadError> {
+        let mut set = Self { inputs: inputs.to_vec(), ..Self::empty(bounds, meter) };
         for (file, input) in (0..).zip(inputs) {
             let aside = Meter::default();
             let keep = inputs.len() == 1 || *input == Input::Stdin;
             let recording = set.recording(input, if keep { meter } else { &aside })?;
-            match recording.at() {
-                None => set.ended.push((file, recording.into_coverage())),
-                Some(_) if keep => set.open.push((file, recording)),
-                Some(at) => set.waiting.push((at, file)),
-            }
+            set.sort_in(file, recording, keep);
         }
         set.waiting.sort_by_key(|(at, file)| std::cmp::Reverse((*at, *file)));
         Ok(set)
+    }
+
+    /// Keeps a recording open, or remembers when it begins.
+    fn sort_in(&mut self, file: u32, recording: Recording, keep: bool) {
+        match recording.at() {
+            None => self.ended.push((file, recording.into_coverage())),
+            Some(_) if keep => self.open.push((file, recording)),
+            Some(at) => self.waiting.push((at, file)),
+        }
     }
 
     fn recording(&self, input: &Input, meter: &Meter) -> Result<Recording, ReadError> {
@@ -140,7 +161,10 @@ impl Set {
     fn begin_due(&mut self) {
         while self.has_room() {
             let now = self.open.iter().filter_map(|(_, each)| each.at()).min();
-            let Some((_, file)) = self.waiting.pop_if(|(at, _)| now.is_none_or(|now| *at <= now)) else { return };
+            let Some((_, file)) = self.waiting.pop_if(|(at, _)| now.is_none_or(|now| *at <= now))
+            else {
+                return;
+            };
             let Some(input) = self.inputs.get(file as usize) else { return };
             match self.recording(input, &self.meter) {
                 Ok(recording) => self.open.push((file, recording)),

@@ -134,12 +134,23 @@ impl<'s> Table<'s> {
 
     /// The entry of a datagram, a new one where it begins a connection.
     #[inline]
-    fn place(&mut self, key: Key, from: End, datagram: &Datagram<'_>, stack: &Stack, stamp: Stamp) -> u32 {
+    fn place(
+        &mut self,
+        key: Key,
+        from: End,
+        datagram: &Datagram<'_>,
+        stack: &Stack,
+        stamp: Stamp,
+    ) -> u32 {
         let recent = self.recent;
-        let same = self.slab.get(recent).is_some_and(|entry| entry.key == key && !entry.is_vacant());
+        let same =
+            self.slab.get(recent).is_some_and(|entry| entry.key == key && !entry.is_vacant());
         let found = if same { Some(recent) } else { self.find(&key) };
         if let Some(place) = found {
-            let current = self.slab.get(place).is_some_and(|entry| !begins_anew(entry, from, datagram, stamp));
+            let current = self
+                .slab
+                .get(place)
+                .is_some_and(|entry| !begins_anew(entry, from, datagram, stamp));
             if current {
                 self.recent = place;
                 return place;
@@ -152,7 +163,9 @@ impl<'s> Table<'s> {
 
     fn find(&self, key: &Key) -> Option<u32> {
         let hash = key.hash(self.seed);
-        self.index.find(hash, |place| self.slab.get(*place).is_some_and(|entry| entry.key == *key)).copied()
+        self.index
+            .find(hash, |place| self.slab.get(*place).is_some_and(|entry| entry.key == *key))
+            .copied()
     }
 
     fn begin(&mut self, key: Key, from: End, stack: &Stack, stamp: Stamp) -> u32 {
@@ -174,7 +187,10 @@ impl<'s> Table<'s> {
     fn sweep(&mut self, stamp: Stamp) {
         for _ in 0..2 {
             let place = self.step();
-            let over = self.slab.get(place).is_some_and(|entry| !entry.is_vacant() && entry.is_over(stamp.at));
+            let over = self
+                .slab
+                .get(place)
+                .is_some_and(|entry| !entry.is_vacant() && entry.is_over(stamp.at));
             if over {
                 self.hand_on(place, false);
             }
@@ -192,7 +208,8 @@ impl<'s> Table<'s> {
         let mut oldest = None;
         for _ in 0..64 {
             let place = self.step();
-            let ended = self.slab.get(place).filter(|entry| !entry.is_vacant()).map(|entry| entry.ended);
+            let ended =
+                self.slab.get(place).filter(|entry| !entry.is_vacant()).map(|entry| entry.ended);
             if ended.is_some_and(|ended| oldest.is_none_or(|(_, least)| ended < least)) {
                 oldest = ended.map(|ended| (place, ended));
             }
@@ -214,7 +231,12 @@ impl<'s> Table<'s> {
         }
         let found = self.talks.end(&mut entry, self.sink);
         let file = self.files.get(entry.file as usize).map(|tally| Arc::clone(&tally.name));
-        let mut connection = describe::connection(&entry, file.unwrap_or_default(), self.layers.text(entry.layers), found);
+        let mut connection = describe::connection(
+            &entry,
+            file.unwrap_or_default(),
+            self.layers.text(entry.layers),
+            found,
+        );
         connection.cut_short = cut_short;
         self.coverage.connections += 1;
         self.coverage.cut_short += u64::from(cut_short);
@@ -225,7 +247,13 @@ impl<'s> Table<'s> {
     }
 
     /// One TCP segment.
-    fn segment(&mut self, place: u32, from: End, (datagram, segment): (&Datagram<'_>, Segment), stamp: Stamp) {
+    fn segment(
+        &mut self,
+        place: u32,
+        from: End,
+        (datagram, segment): (&Datagram<'_>, Segment),
+        stamp: Stamp,
+    ) {
         let Some(entry) = self.slab.get_mut(place) else { return };
         let opening = segment.flags & SYN != 0;
         let first = segment.sequence.wrapping_add(u32::from(opening));
@@ -273,6 +301,12 @@ fn plain(entry: &mut Entry, from: End, datagram: &Datagram<'_>) {
     if entry.spoken != Spoken::Silent || datagram.length == 0 {
         return;
     }
+    // A time server answers from the port it is asked at; its packets say which they are (RFC 5905 §7.3).
+    if let (17, [123, 123], Some(mode)) =
+        (datagram.protocol, datagram.ports, datagram.payload.first())
+    {
+        entry.mark(seen::CLIENT, if mode & 7 == 4 { 1 - from } else { from });
+    }
     entry.spoken = if datagram.protocol == 17 { Spoken::Other } else { Spoken::Unknown };
     if let Some(version) = quic_version(datagram.payload).filter(|_| datagram.protocol == 17) {
         entry.spoken = Spoken::Quic;
@@ -319,7 +353,13 @@ fn missed(entry: &Entry, end: End, acknowledged: u32) -> Option<u32> {
 
 /// Payload of a segment: counted once, looked at while that tells something.
 #[inline]
-fn data(entry: &mut Entry, talks: &mut Talks, speaker: Speaker, payload: &[u8], sink: &mut dyn Sink) {
+fn data(
+    entry: &mut Entry,
+    talks: &mut Talks,
+    speaker: Speaker,
+    payload: &[u8],
+    sink: &mut dyn Sink,
+) {
     let from = speaker.from;
     if entry.has(seen::DONE, from) && entry.spoken != Spoken::Tls && begins_tls(payload) {
         talks.upgrade(entry, speaker);

@@ -14,6 +14,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The largest datagram that IP can name.
 const LARGEST: u32 = 65_535;
 
+/// Fragments of one datagram: more than the largest datagram has on the smallest network (RFC 791 §3.1: 68 bytes).
+const PIECES_MAX: usize = 1400;
+
 /// What tells the datagrams of two hosts apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -87,7 +90,8 @@ impl Fragments {
         if end > u64::from(LARGEST) {
             return Added::Refused(Reason::BadLength);
         }
-        if self.held.saturating_add(piece.bytes.len()) > self.bytes_max {
+        let many = self.waiting.get(&key).is_some_and(|known| known.pieces.len() >= PIECES_MAX);
+        if many || self.held.saturating_add(piece.bytes.len()) > self.bytes_max {
             return Added::Refused(Reason::Bound);
         }
         if !self.waiting.contains_key(&key) {
@@ -124,8 +128,14 @@ impl Fragments {
         Some(partial)
     }
 
-    /// The order names each datagram at least once, so it is as bounded as they are once the gone ones are dropped.
+    /// Drops the gone ones from the front, and from everywhere once they are most of the order.
     fn forget_gone(&mut self) {
+        if self.order.len() > 4 * self.datagrams_max.max(64) {
+            let waiting = &self.waiting;
+            self.order.retain(|(key, since)| {
+                waiting.get(key).is_some_and(|partial| partial.stamp.at == *since)
+            });
+        }
         while let Some((key, since)) = self.order.front() {
             if self.waiting.get(key).is_some_and(|partial| partial.stamp.at == *since) {
                 return;
@@ -148,7 +158,12 @@ impl Partial {
         if piece.offset == 0 {
             self.stack = *stack;
         }
-        let held = Held { offset: piece.offset, file: stamp.file, bytes: Box::from(piece.bytes), cut: piece.cut };
+        let held = Held {
+            offset: piece.offset,
+            file: stamp.file,
+            bytes: Box::from(piece.bytes),
+            cut: piece.cut,
+        };
         self.held += piece.bytes.len() + size_of::<Held>();
         // Behind those of the same offset: the first to come is read first.
         let place = self.pieces.partition_point(|other| other.offset <= held.offset);
@@ -202,7 +217,10 @@ impl Partial {
 
     /// Bytes of the whole as far as they are known.
     pub(super) fn length(&self) -> u32 {
-        let ends = self.pieces.iter().map(|piece| piece.offset + u32::try_from(piece.bytes.len()).unwrap_or(0));
+        let ends = self
+            .pieces
+            .iter()
+            .map(|piece| piece.offset + u32::try_from(piece.bytes.len()).unwrap_or(0));
         self.total.unwrap_or(0).max(ends.max().unwrap_or(0))
     }
 }

@@ -62,17 +62,25 @@ impl Decoder {
     }
 
     /// Walks over extension headers until the transport (RFC 8200 §4.1, RFC 4302 §2.2).
-    fn extensions<'a>(&mut self, mut next: u8, payload: &'a [u8], out: &mut dyn Receive) -> Next<'a> {
+    fn extensions<'a>(
+        &mut self,
+        mut next: u8,
+        payload: &'a [u8],
+        out: &mut dyn Receive,
+    ) -> Next<'a> {
         let mut rest = payload;
         loop {
             let size = match next {
-                0 | 43 | 60 | 135 | 139 | 140 => head::<2>(rest).map(|(header, _)| usize::from(header[1]) * 8 + 8)?,
+                0 | 43 | 60 | 135 | 139 | 140 => {
+                    head::<2>(rest).map(|(header, _)| usize::from(header[1]) * 8 + 8)?
+                }
                 44 => return self.fragment_header(rest, out),
                 _ => break,
             };
             next = head::<1>(rest)?.0[0];
             rest = skip(rest, size)?;
-            self.around.length = self.around.length.saturating_sub(u32::try_from(size).unwrap_or(u32::MAX));
+            self.around.length =
+                self.around.length.saturating_sub(u32::try_from(size).unwrap_or(u32::MAX));
         }
         self.around.protocol = next;
         Ok((Kind::Transport, rest))
@@ -100,7 +108,8 @@ impl Decoder {
         length: Option<usize>,
         untold: bool,
     ) -> Result<&'a [u8], Outcome> {
-        let length = if untold { rest.len() } else { length.ok_or(Outcome::Unjudged(Reason::BadLength))? };
+        let length =
+            if untold { rest.len() } else { length.ok_or(Outcome::Unjudged(Reason::BadLength))? };
         if length > rest.len() && !self.cut {
             return Err(Outcome::Unjudged(Reason::BadLength));
         }
@@ -123,7 +132,8 @@ impl Decoder {
             protocol: self.around.protocol,
             identification: part.identification,
         };
-        let piece = Piece { offset: part.offset, more: part.more, bytes: payload, cut: !whole_piece };
+        let piece =
+            Piece { offset: part.offset, more: part.more, bytes: payload, cut: !whole_piece };
         match self.fragments.add(key, piece, &self.stack, self.stamp) {
             Added::Held => Outcome::Held,
             Added::Refused(reason) => Outcome::Unjudged(reason),

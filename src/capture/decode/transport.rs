@@ -1,6 +1,8 @@
 //! What stands above IP: TCP, UDP, ICMP, ESP, and protocols that are only named.
 
-use super::{Datagram, Decoder, Kind, Layer, Next, Outcome, Receive, Segment, head, malformed, skip, tunnel};
+use super::{
+    Datagram, Decoder, Kind, Layer, Next, Outcome, Receive, Segment, head, malformed, skip, tunnel,
+};
 use crate::capture::Reason;
 
 const ICMP: u8 = 1;
@@ -62,11 +64,14 @@ impl Decoder {
             acknowledged: u32::from_be_bytes([header[8], header[9], header[10], header[11]]),
             flags: header[13],
         };
-        self.tell(&Datagram {
-            length,
-            segment: Some(segment),
-            ..self.datagram(ports([header[0], header[1], header[2], header[3]]), payload)
-        }, out);
+        self.tell(
+            &Datagram {
+                length,
+                segment: Some(segment),
+                ..self.datagram(ports([header[0], header[1], header[2], header[3]]), payload)
+            },
+            out,
+        );
         Err(Outcome::Judged)
     }
 
@@ -76,7 +81,8 @@ impl Decoder {
         let (header, rest) = head::<8>(bytes)?;
         let told = u32::from(u16::from_be_bytes([header[4], header[5]]));
         let told = if told == 0 { self.around.length } else { told };
-        let Some(length) = told.checked_sub(8).filter(|_| told <= self.around.length) else {
+        let holds = told <= self.around.length || self.cut;
+        let Some(length) = told.checked_sub(8).filter(|_| holds) else {
             return Err(Outcome::Unjudged(Reason::BadLength));
         };
         let payload = rest.get(..length as usize).unwrap_or(rest);

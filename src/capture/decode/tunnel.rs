@@ -32,7 +32,10 @@ impl Decoder {
             0x88be => self.erspan(if sequenced { 8 } else { 0 }, bytes),
             0x22eb => self.erspan(erspan_three(bytes)?, bytes),
             // WCCP: the second version puts a header of its own before IP.
-            0x883e => Ok((Kind::Ip, if bytes.first().is_some_and(|b| b >> 4 == 4) { bytes } else { skip(bytes, 4)? })),
+            0x883e => Ok((
+                Kind::Ip,
+                if bytes.first().is_some_and(|b| b >> 4 == 4) { bytes } else { skip(bytes, 4)? },
+            )),
             // Aruba's access points: an IEEE 802.11 frame.
             0x8200..=0x82ff | 0x8300..=0x83ff | 0x9000 => Ok((Kind::Wlan, bytes)),
             // A keepalive of the tunnel itself.
@@ -86,7 +89,7 @@ pub(super) fn behind_udp(ports: [u16; 2], payload: &[u8]) -> Option<Inner<'_>> {
             3544 => teredo(payload),
             5072 => ayiya(payload),
             2152 => gtp(payload),
-            _ => None,
+            _ => teredo(payload).filter(|(_, _, inside)| is_between_teredo(inside)),
         },
     }
 }
@@ -109,7 +112,11 @@ fn vxlan_gpe(payload: &[u8]) -> Option<Inner<'_>> {
         5 => Kind::Mpls,
         _ => return None,
     };
-    (flags & 0x0c == 0x0c).then_some((Some(Layer::Vxlan(u32::from_be_bytes([0, a, b, c]))), kind, inside))
+    (flags & 0x0c == 0x0c).then_some((
+        Some(Layer::Vxlan(u32::from_be_bytes([0, a, b, c]))),
+        kind,
+        inside,
+    ))
 }
 
 /// RFC 8926 §3.4.
@@ -139,7 +146,10 @@ fn is_gre(payload: &[u8]) -> bool {
 fn gtp(payload: &[u8]) -> Option<Inner<'_>> {
     let (header, rest) = payload.split_first_chunk::<8>()?;
     let [flags, kind, high, low, ..] = *header;
-    if flags & 0xf0 != 0x30 || kind != 0xff || usize::from(u16::from_be_bytes([high, low])) > rest.len() {
+    if flags & 0xf0 != 0x30
+        || kind != 0xff
+        || usize::from(u16::from_be_bytes([high, low])) > rest.len()
+    {
         return None;
     }
     let inside = if flags & 7 == 0 { rest } else { gtp_extensions(rest, flags & 4 != 0)? };
@@ -168,6 +178,14 @@ fn teredo(payload: &[u8]) -> Option<Inner<'_>> {
     }
     let is_six = inside.first().is_some_and(|first| first >> 4 == 6);
     (is_six && holds_ip(inside)).then_some((Some(Layer::Teredo), Kind::Ip, inside))
+}
+
+/// Two clients, or a client and a relay, speak at any port: then one address is a client's (RFC 4380 §4).
+fn is_between_teredo(inside: &[u8]) -> bool {
+    const PREFIX: [u8; 4] = [0x20, 0x01, 0, 0];
+    [8, 24]
+        .into_iter()
+        .any(|at| inside.get(at..).is_some_and(|address| address.starts_with(&PREFIX)))
 }
 
 /// draft-massar-v6ops-ayiya §4: identity, signature, then the packet that the header names.
@@ -200,7 +218,10 @@ mod tests {
     #[test]
     fn a_tunnels_port_alone_makes_no_tunnel() {
         for port in [4789, 4790, 6081, 4754, 2152, 3544, 5072] {
-            assert!(behind_udp([40_000, port], b"\xffhello, this is no tunnel at all").is_none(), "{port}");
+            assert!(
+                behind_udp([40_000, port], b"\xffhello, this is no tunnel at all").is_none(),
+                "{port}"
+            );
             assert!(behind_udp([40_000, port], b"").is_none(), "{port}");
         }
     }

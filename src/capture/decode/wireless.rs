@@ -64,7 +64,9 @@ fn body(bytes: &[u8], control: [u8; 2]) -> Result<(&[u8], bool), Outcome> {
 /// What a packet of several frames became: unjudged if one is.
 const fn worse(one: Outcome, other: Outcome) -> Outcome {
     match (one, other) {
-        (Outcome::Unjudged(_), _) | (Outcome::Shortened, Outcome::Judged | Outcome::Outside(_)) => one,
+        (Outcome::Unjudged(_), _) | (Outcome::Shortened, Outcome::Judged | Outcome::Outside(_)) => {
+            one
+        }
         (Outcome::Judged, Outcome::Outside(_) | Outcome::Held) => one,
         _ => other,
     }

@@ -27,7 +27,11 @@ pub(in crate::capture) struct Opened {
 }
 
 /// Opens a file, or standard input without a path. What it expands to is limited to `expanded` bytes.
-pub(in crate::capture) fn open(path: Option<&Path>, meter: &Meter, expanded: u64) -> io::Result<Opened> {
+pub(in crate::capture) fn open(
+    path: Option<&Path>,
+    meter: &Meter,
+    expanded: u64,
+) -> io::Result<Opened> {
     let source: Box<dyn Read> = match path {
         Some(path) => Box::new(File::open(path)?),
         None => Box::new(io::stdin()),
@@ -46,11 +50,17 @@ pub(in crate::capture) fn expand(mut source: impl Read + 'static, expanded: u64)
     }
     if start.starts_with(&GZIP) {
         let decoder = MultiGzDecoder::new(BufReader::with_capacity(1 << 16, whole));
-        return Opened { bytes: Box::new(Limited { source: decoder, left: expanded }), compressed: true };
+        return Opened {
+            bytes: Box::new(Limited { source: decoder, left: expanded }),
+            compressed: true,
+        };
     }
     if start == ZSTD || is_skippable(&start) {
         let decoder = Zstd::new(BufReader::with_capacity(1 << 16, whole));
-        return Opened { bytes: Box::new(Limited { source: decoder, left: expanded }), compressed: true };
+        return Opened {
+            bytes: Box::new(Limited { source: decoder, left: expanded }),
+            compressed: true,
+        };
     }
     Opened { bytes: Box::new(whole), compressed: false }
 }
@@ -117,7 +127,10 @@ impl<R: BufRead> Zstd<R> {
             }
             match self.decoder.reset(&mut self.source) {
                 Ok(()) => return Ok(true),
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
+                    length,
+                    ..
+                })) => {
                     io::copy(&mut self.source.by_ref().take(u64::from(length)), &mut io::sink())?;
                 }
                 Err(error) => return Err(io::Error::new(ErrorKind::InvalidData, error)),

@@ -7,5 +7,5 @@ mod record;
 mod recording;
 mod window;
 
-pub(super) use expand::{Meter, open};
+pub(super) use expand::{Meter, expand, open};
 pub(super) use recording::Recording;

@@ -50,7 +50,11 @@ enum Unit {
 
 impl PcapNg {
     /// Whether the input begins with a section.
-    pub(super) fn open(window: &mut Window, packet_max: usize, interfaces_max: usize) -> Option<Self> {
+    pub(super) fn open(
+        window: &mut Window,
+        packet_max: usize,
+        interfaces_max: usize,
+    ) -> Option<Self> {
         window.ensure(28);
         window.rest().starts_with(&SECTION.to_be_bytes()).then(|| Self {
             big: false,
@@ -121,7 +125,11 @@ impl PcapNg {
         if self.interfaces.len() >= self.interfaces_max {
             return Front::Bound;
         }
-        let parse = if self.big { parse_interfacedescriptionblock_be } else { parse_interfacedescriptionblock_le };
+        let parse = if self.big {
+            parse_interfacedescriptionblock_be
+        } else {
+            parse_interfacedescriptionblock_le
+        };
         let Ok((_, described)) = parse(block) else { return Front::Damaged };
         self.interfaces.push(self.described(&described));
         Front::Other
@@ -133,7 +141,9 @@ impl PcapNg {
         Interface {
             link: u16::try_from(block.linktype.0).unwrap_or(u16::MAX),
             snaplen: block.snaplen,
-            unit: resolution.and_then(<[u8]>::first).map_or(Unit::Nanos(1000), |code| Unit::new(*code)),
+            unit: resolution
+                .and_then(<[u8]>::first)
+                .map_or(Unit::Nanos(1000), |code| Unit::new(*code)),
             offset: offset.map_or(0, |value| number(value, self.big).cast_signed()),
             drops: 0,
         }
@@ -141,7 +151,11 @@ impl PcapNg {
 
     /// The counters run on through a section, so the newest statistics of an interface replace the older.
     fn statistics(&mut self, block: &[u8]) -> Front {
-        let parse = if self.big { parse_interfacestatisticsblock_be } else { parse_interfacestatisticsblock_le };
+        let parse = if self.big {
+            parse_interfacestatisticsblock_be
+        } else {
+            parse_interfacestatisticsblock_le
+        };
         let Ok((_, told)) = parse(block) else { return Front::Damaged };
         if let (Some(drops), Some(interface)) =
             (lost(&told, self.big), self.interfaces.get_mut(told.if_id as usize))

@@ -9,8 +9,25 @@ use super::stream::{Hearing, Speaker};
 
 /// Methods by which a request is known: those of HTTP and of its common extensions.
 const METHODS: [&str; 19] = [
-    "GET", "POST", "PUT", "DELETE", "HEAD", "PATCH", "OPTIONS", "TRACE", "CONNECT", "PROPFIND",
-    "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "REPORT", "MERGE",
+    "GET",
+    "POST",
+    "PUT",
+    "DELETE",
+    "HEAD",
+    "PATCH",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "PROPFIND",
+    "PROPPATCH",
+    "MKCOL",
+    "COPY",
+    "MOVE",
+    "LOCK",
+    "UNLOCK",
+    "SEARCH",
+    "REPORT",
+    "MERGE",
 ];
 
 /// Bytes of a chunk's size line.
@@ -63,7 +80,12 @@ enum Framing {
 
 impl Requests {
     /// Hears the next bytes of the stream.
-    pub(super) fn hear(&mut self, bytes: &[u8], speaker: &Speaker, hearing: &mut Hearing<'_>) -> Heard {
+    pub(super) fn hear(
+        &mut self,
+        bytes: &[u8],
+        speaker: &Speaker,
+        hearing: &mut Hearing<'_>,
+    ) -> Heard {
         if self.state == State::Lost && begins_request(bytes) {
             self.state = State::Head;
         }
@@ -99,7 +121,12 @@ impl Requests {
     }
 
     /// Gathers a head; nothing where this is no HTTP at all.
-    fn head<'a>(&mut self, bytes: &'a [u8], speaker: &Speaker, hearing: &mut Hearing<'_>) -> Option<&'a [u8]> {
+    fn head<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        speaker: &Speaker,
+        hearing: &mut Hearing<'_>,
+    ) -> Option<&'a [u8]> {
         let before = self.held.len();
         let limit = hearing.limits.head_bytes.saturating_sub(before).min(bytes.len());
         self.held.extend_from_slice(bytes.get(..limit).unwrap_or_default());
@@ -152,7 +179,13 @@ impl Requests {
         self.state = State::Lost;
     }
 
-    fn skip<'a>(&mut self, bytes: &'a [u8], left: u64, on: fn(u64) -> State, then: State) -> &'a [u8] {
+    fn skip<'a>(
+        &mut self,
+        bytes: &'a [u8],
+        left: u64,
+        on: fn(u64) -> State,
+        then: State,
+    ) -> &'a [u8] {
         let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
         let left = left - count as u64;
         self.state = if left == 0 { then } else { on(left) };
@@ -219,8 +252,10 @@ fn parse(bytes: &[u8], speaker: &Speaker) -> Option<Head> {
     if !version.starts_with("HTTP/1.") || words.next().is_some() || !is_token(method) {
         return None;
     }
-    let fields: Vec<(&str, &str)> =
-        lines.filter_map(|line| line.split_once(':')).map(|(name, value)| (name.trim(), value.trim())).collect();
+    let fields: Vec<(&str, &str)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.trim(), value.trim()))
+        .collect();
     let told = HttpHead {
         method: Box::from(method),
         host: host(target, &fields).map(Box::from),
@@ -233,7 +268,9 @@ fn parse(bytes: &[u8], speaker: &Speaker) -> Option<Head> {
 }
 
 fn is_token(method: &str) -> bool {
-    !method.is_empty() && method.len() <= 32 && method.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c))
+    !method.is_empty()
+        && method.len() <= 32
+        && method.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c))
 }
 
 fn all<'a>(fields: &'a [(&'a str, &'a str)], name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -254,7 +291,9 @@ fn host<'a>(target: &'a str, fields: &'a [(&'a str, &'a str)]) -> Option<&'a str
 fn path<'a>(method: &str, target: &'a str) -> &'a str {
     let plain = target.split(['?', '#']).next().unwrap_or_default();
     match plain.split_once("://") {
-        Some((_, rest)) if method != "CONNECT" => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
+        Some((_, rest)) if method != "CONNECT" => {
+            rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
+        }
         _ => plain,
     }
 }

@@ -55,7 +55,12 @@ impl Listener {
     }
 
     /// Hears the next bytes.
-    pub(super) fn hear(&mut self, bytes: &[u8], speaker: &Speaker, hearing: &mut Hearing<'_>) -> Heard {
+    pub(super) fn hear(
+        &mut self,
+        bytes: &[u8],
+        speaker: &Speaker,
+        hearing: &mut Hearing<'_>,
+    ) -> Heard {
         match self {
             Self::Start(_) => self.start(bytes, speaker, hearing),
             Self::Tls(records) => records.hear(bytes, speaker, hearing),
@@ -160,7 +165,9 @@ fn guess_middle(all: &[u8]) -> Guess {
         Guess::Request => Guess::Request,
         Guess::Response => Guess::Response,
         _ if resembles_tls(all) => Guess::Tls,
-        Guess::Tls | Guess::OldHello | Guess::Preface | Guess::Other | Guess::Unclear => Guess::Other,
+        Guess::Tls | Guess::OldHello | Guess::Preface | Guess::Other | Guess::Unclear => {
+            Guess::Other
+        }
     }
 }
 

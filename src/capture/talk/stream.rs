@@ -116,7 +116,13 @@ impl Talks {
     }
 
     /// Takes the payload of a segment: counts what is new of it and passes on what is in order.
-    pub(in crate::capture) fn take(&mut self, entry: &mut Entry, speaker: Speaker, payload: &[u8], sink: &mut dyn Sink) {
+    pub(in crate::capture) fn take(
+        &mut self,
+        entry: &mut Entry,
+        speaker: Speaker,
+        payload: &[u8],
+        sink: &mut dyn Sink,
+    ) {
         let (limits, held) = (self.limits, self.held);
         let done = entry.has(seen::DONE, speaker.from);
         let from = speaker.from;
@@ -167,7 +173,10 @@ impl Talks {
                 u32::try_from(self.talks.len() - 1).unwrap_or(NONE)
             });
         }
-        #[expect(clippy::indexing_slicing, reason = "an entry's place is never freed while the entry has it")]
+        #[expect(
+            clippy::indexing_slicing,
+            reason = "an entry's place is never freed while the entry has it"
+        )]
         self.talks[entry.talk as usize].get_or_insert_default()
     }
 
@@ -175,8 +184,10 @@ impl Talks {
     fn settle(&mut self, entry: &mut Entry) {
         let Some(Some(talk)) = self.talks.get(entry.talk as usize) else { return };
         let idle = (0..2).all(|end| {
-            let quiet = talk.streams.get(end).is_none_or(|s| s.waiting.is_empty() && s.holes.is_empty());
-            let heard = talk.streams.get(end).is_none_or(|s| !s.begun) || entry.has(seen::DONE, end);
+            let quiet =
+                talk.streams.get(end).is_none_or(|s| s.waiting.is_empty() && s.holes.is_empty());
+            let heard =
+                talk.streams.get(end).is_none_or(|s| !s.begun) || entry.has(seen::DONE, end);
             quiet && heard
         });
         if idle && talk.found.is_empty() && self.limits.depth == 0 {
@@ -224,7 +235,9 @@ impl Stream {
                 continue;
             }
             filled += high.wrapping_sub(low);
-            left.extend([(from, low), (high, until)].into_iter().filter(|(a, b)| is_before(*a, *b)));
+            left.extend(
+                [(from, low), (high, until)].into_iter().filter(|(a, b)| is_before(*a, *b)),
+            );
         }
         self.holes = left;
         filled
@@ -243,7 +256,13 @@ impl Stream {
 
     /// Passes a segment on, or holds it until what lies before it comes. Says how many bytes are held in all
     /// after it, and how many were not looked into.
-    fn accept(&mut self, speaker: Speaker, payload: &[u8], held: usize, hearing: &mut Hearing<'_>) -> (usize, u64) {
+    fn accept(
+        &mut self,
+        speaker: Speaker,
+        payload: &[u8],
+        held: usize,
+        hearing: &mut Hearing<'_>,
+    ) -> (usize, u64) {
         if is_before(self.next, speaker.first) {
             let own: usize = self.waiting.iter().map(|each| each.bytes.len()).sum();
             let room = hearing.limits.all.saturating_sub(held) >= payload.len();
@@ -261,7 +280,8 @@ impl Stream {
     }
 
     fn wait(&mut self, speaker: Speaker, payload: &[u8]) {
-        let place = self.waiting.partition_point(|each| !is_before(speaker.first, each.speaker.first));
+        let place =
+            self.waiting.partition_point(|each| !is_before(speaker.first, each.speaker.first));
         self.waiting.insert(place, Waiting { speaker, bytes: Box::from(payload) });
     }
 
@@ -292,7 +312,9 @@ impl Stream {
     /// Passes on what is new of a segment that begins at or before the place in order.
     fn pass(&mut self, speaker: &Speaker, payload: &[u8], hearing: &mut Hearing<'_>) {
         let known = self.next.wrapping_sub(speaker.first);
-        let Some(fresh) = speaker.length.checked_sub(known).filter(|fresh| *fresh > 0) else { return };
+        let Some(fresh) = speaker.length.checked_sub(known).filter(|fresh| *fresh > 0) else {
+            return;
+        };
         let bytes = payload.get(known as usize..).unwrap_or_default();
         self.next = self.next.wrapping_add(fresh);
         let heard = self.listener.hear(bytes, speaker, hearing);

@@ -63,15 +63,25 @@ pub(super) struct Records {
 
 impl Records {
     /// Hears the next bytes of the stream.
-    pub(super) fn hear(&mut self, bytes: &[u8], speaker: &Speaker, hearing: &mut Hearing<'_>) -> Heard {
+    pub(super) fn hear(
+        &mut self,
+        bytes: &[u8],
+        speaker: &Speaker,
+        hearing: &mut Hearing<'_>,
+    ) -> Heard {
+        if self.record.is_empty() {
+            return self.records(bytes, speaker, hearing);
+        }
+        // Gathered without looking until the record is whole, so that tiny segments cost no more than large ones.
+        self.record.extend_from_slice(bytes);
+        if self.record.len() < whole_record(&self.record) {
+            return Heard::More;
+        }
         let held = std::mem::take(&mut self.record);
-        let joined;
-        let mut rest = if held.is_empty() {
-            bytes
-        } else {
-            joined = [held.as_slice(), bytes].concat();
-            &joined
-        };
+        self.records(&held, speaker, hearing)
+    }
+
+    fn records(&mut self, mut rest: &[u8], speaker: &Speaker, hearing: &mut Hearing<'_>) -> Heard {
         while let Some((head, behind)) = rest.split_first_chunk::<5>() {
             let size = usize::from(u16::from_be_bytes([head[3], head[4]]));
             if head[1] != 3 || size > RECORD_MAX {
@@ -87,7 +97,13 @@ impl Records {
         Heard::More
     }
 
-    fn record(&mut self, kind: u8, body: &[u8], speaker: &Speaker, hearing: &mut Hearing<'_>) -> Heard {
+    fn record(
+        &mut self,
+        kind: u8,
+        body: &[u8],
+        speaker: &Speaker,
+        hearing: &mut Hearing<'_>,
+    ) -> Heard {
         match kind {
             22 => self.handshake(body, speaker, hearing),
             21 => Heard::More,
@@ -98,21 +114,28 @@ impl Records {
 
     fn handshake(&mut self, body: &[u8], speaker: &Speaker, hearing: &mut Hearing<'_>) -> Heard {
         self.message.extend_from_slice(body);
-        let message = std::mem::take(&mut self.message);
-        let mut rest = message.as_slice();
-        while let Some((head, behind)) = rest.split_first_chunk::<4>() {
+        while let Some((head, behind)) = self.message.split_first_chunk::<4>() {
             let size = u32::from_be_bytes([0, head[1], head[2], head[3]]) as usize;
             if size > MESSAGE_MAX {
                 return Heard::Enough;
             }
-            let Some((body, next)) = behind.split_at_checked(size) else { break };
-            rest = next;
+            let Some(body) = behind.get(..size) else { return Heard::More };
             if tell(head[0], body, speaker, hearing) == Heard::Enough {
                 return Heard::Enough;
             }
+            self.message.drain(..4 + size);
         }
-        self.message = rest.to_vec();
         Heard::More
+    }
+}
+
+/// Bytes of the record that begins here, its header included; those of the header where that is not whole.
+fn whole_record(bytes: &[u8]) -> usize {
+    match bytes {
+        [_, _, _, high, low, ..] => {
+            5 + usize::from(u16::from_be_bytes([*high, *low])).min(RECORD_MAX)
+        }
+        _ => 5,
     }
 }
 
@@ -180,9 +203,13 @@ impl TlsHello {
         let Some(list) = Reader(value).short() else { return };
         let (pairs, _) = list.as_chunks::<2>();
         // Versions that no server knows are sent to keep servers tolerant (RFC 8701).
-        let real = pairs.iter().map(|pair| u16::from_be_bytes(*pair)).filter(|code| code & 0x0f0f != 0x0a0a);
+        let real = pairs
+            .iter()
+            .map(|pair| u16::from_be_bytes(*pair))
+            .filter(|code| code & 0x0f0f != 0x0a0a);
         self.versions = real.collect();
-        self.best = self.versions.iter().map(|code| meaning(*code)).max().unwrap_or(TlsVersion::Old);
+        self.best =
+            self.versions.iter().map(|code| meaning(*code)).max().unwrap_or(TlsVersion::Old);
     }
 }
 

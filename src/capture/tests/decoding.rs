@@ -15,7 +15,12 @@ fn question() -> Bytes {
 
 /// The same by IPv6.
 fn question_six() -> Bytes {
-    ip("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap(), 17, &udp(50_000, 53, b"question"))
+    ip(
+        "2001:db8::1".parse().unwrap(),
+        "2001:db8::2".parse().unwrap(),
+        17,
+        &udp(50_000, 53, b"question"),
+    )
 }
 
 fn outer(protocol: u8, payload: &[u8]) -> Bytes {
@@ -41,7 +46,10 @@ fn check(link: u32, frame: Bytes, layers: &str) -> (Vec<Connection>, Coverage) {
     assert_eq!(&*one.layers, layers);
     assert_eq!(one.protocol, Protocol::Udp, "{layers}");
     let six = one.initiator.is_ipv6();
-    assert_eq!(one.initiator.to_string(), if six { "[2001:db8::1]:50000" } else { "192.0.2.1:50000" });
+    assert_eq!(
+        one.initiator.to_string(),
+        if six { "[2001:db8::1]:50000" } else { "192.0.2.1:50000" }
+    );
     assert_eq!(one.bytes_to_responder, 8, "{layers}");
     assert_eq!((coverage.judged(), coverage.unjudged()), (1, 0), "{layers}: {coverage:?}");
     (found, coverage)
@@ -90,8 +98,14 @@ fn tags_and_labels_are_read_over() {
         (eth(0x8100, &tag(0x2005, 0x0800, &question())), "eth/vlan:5/ipv4"),
         (eth(0x88a8, &tag(7, 0x8100, &tag(9, 0x86dd, &question_six()))), "eth/vlan:7/vlan:9/ipv6"),
         (eth(0x8847, &join(&[&label(1, 0), &label(2, 1), &question()])), "eth/mpls/mpls/ipv4"),
-        (eth(0x8847, &join(&[&label(1, 1), &[0; 4], &eth(0x0800, &question())])), "eth/mpls/eth/ipv4"),
-        (eth(0x8100, &tag(3, 0x8847, &join(&[&label(1, 1), &question_six()]))), "eth/vlan:3/mpls/ipv6"),
+        (
+            eth(0x8847, &join(&[&label(1, 1), &[0; 4], &eth(0x0800, &question())])),
+            "eth/mpls/eth/ipv4",
+        ),
+        (
+            eth(0x8100, &tag(3, 0x8847, &join(&[&label(1, 1), &question_six()]))),
+            "eth/vlan:3/mpls/ipv6",
+        ),
         (eth(0x8864, &pppoe(&join(&[&[0, 0x21], &question()]))), "eth/pppoe/ppp/ipv4"),
         (eth(0x88e7, &join(&[&[0, 0, 0, 1], &eth(0x0800, &question())])), "eth/pbb/eth/ipv4"),
         (eth(0x8926, &join(&[&[0; 4], &[8, 0], &question()])), "eth/vntag/ipv4"),
@@ -107,23 +121,52 @@ fn the_inner_flow_of_a_tunnel_is_judged_and_the_outer_reported() {
     let frame = eth(0x0800, &question());
     let vxlan = join(&[&[8, 0, 0, 0, 0, 0, 42, 0], &frame]);
     let geneve = join(&[&[1, 0, 0x65, 0x58, 0, 0, 42, 0], &[1, 2, 3, 0], &frame]);
-    let gtp = join(&[&[0x30, 0xff], &u16::try_from(question().len()).unwrap().to_be_bytes(), &[0; 4], &question()]);
+    let gtp = join(&[
+        &[0x30, 0xff],
+        &u16::try_from(question().len()).unwrap().to_be_bytes(),
+        &[0; 4],
+        &question(),
+    ]);
     let ayiya = join(&[&[0x44, 0x52, 0x11, 41, 0, 0, 0, 0], &[0; 16], &[0; 20], &question_six()]);
     let table: Vec<(Bytes, &str, &str)> = vec![
         (outer(4, &question()), "eth/ipv4/ipv4", "198.51.100.2:0"),
         (outer(41, &question_six()), "eth/ipv4/ipv6", "198.51.100.2:0"),
         (outer(47, &gre(0, 0x0800, &question())), "eth/ipv4/gre/ipv4", "198.51.100.2:0"),
-        (outer(47, &gre(0x2000, 0x6558, &join(&[&[0; 4], &frame]))), "eth/ipv4/gre/eth/ipv4", "198.51.100.2:0"),
-        (outer(47, &gre(0x1000, 0x88be, &join(&[&[0; 4], &[0x10; 8], &frame]))), "eth/ipv4/gre/erspan/eth/ipv4", "198.51.100.2:0"),
+        (
+            outer(47, &gre(0x2000, 0x6558, &join(&[&[0; 4], &frame]))),
+            "eth/ipv4/gre/eth/ipv4",
+            "198.51.100.2:0",
+        ),
+        (
+            outer(47, &gre(0x1000, 0x88be, &join(&[&[0; 4], &[0x10; 8], &frame]))),
+            "eth/ipv4/gre/erspan/eth/ipv4",
+            "198.51.100.2:0",
+        ),
         (outer(47, &gre(0, 0x88be, &frame)), "eth/ipv4/gre/erspan/eth/ipv4", "198.51.100.2:0"),
-        (outer(47, &gre(0x1000, 0x22eb, &join(&[&[0; 4], &[0x20; 12], &frame]))), "eth/ipv4/gre/erspan/eth/ipv4", "198.51.100.2:0"),
-        (outer(47, &gre(0x3001, 0x880b, &join(&[&[0; 8], &[0xff, 3, 0, 0x21], &question()]))), "eth/ipv4/gre/ppp/ipv4", "198.51.100.2:0"),
+        (
+            outer(47, &gre(0x1000, 0x22eb, &join(&[&[0; 4], &[0x20; 12], &frame]))),
+            "eth/ipv4/gre/erspan/eth/ipv4",
+            "198.51.100.2:0",
+        ),
+        (
+            outer(47, &gre(0x3001, 0x880b, &join(&[&[0; 8], &[0xff, 3, 0, 0x21], &question()]))),
+            "eth/ipv4/gre/ppp/ipv4",
+            "198.51.100.2:0",
+        ),
         (outer(97, &join(&[&[0x30, 0], &frame])), "eth/ipv4/etherip/eth/ipv4", "198.51.100.2:0"),
         (outer(51, &join(&[&[17, 4], &[0; 22], &udp(50_000, 53, b"question")])), "eth/ipv4/ah", ""),
         (outer_udp(4789, &vxlan), "eth/ipv4/udp/vxlan:42/eth/ipv4", "198.51.100.2:4789"),
         (outer_udp(6081, &geneve), "eth/ipv4/udp/geneve:42/eth/ipv4", "198.51.100.2:6081"),
-        (outer_udp(4754, &gre(0, 0x0800, &question())), "eth/ipv4/udp/gre/ipv4", "198.51.100.2:4754"),
-        (outer_udp(6635, &join(&[&[0, 1, 0x11, 64], &question()])), "eth/ipv4/udp/mpls/ipv4", "198.51.100.2:6635"),
+        (
+            outer_udp(4754, &gre(0, 0x0800, &question())),
+            "eth/ipv4/udp/gre/ipv4",
+            "198.51.100.2:4754",
+        ),
+        (
+            outer_udp(6635, &join(&[&[0, 1, 0x11, 64], &question()])),
+            "eth/ipv4/udp/mpls/ipv4",
+            "198.51.100.2:6635",
+        ),
         (outer_udp(2152, &gtp), "eth/ipv4/udp/gtp/ipv4", "198.51.100.2:2152"),
         (outer_udp(3544, &question_six()), "eth/ipv4/udp/teredo/ipv6", "198.51.100.2:3544"),
         (outer_udp(5072, &ayiya), "eth/ipv4/udp/ayiya/ipv6", "198.51.100.2:5072"),
@@ -172,7 +215,11 @@ fn fragments_are_put_together_in_any_order() {
     let datagram = udp(50_000, 53, &[b'x'; 16]);
     let (from, to) = ("2001:db8::1".parse().unwrap(), "2001:db8::2".parse().unwrap());
     let piece = |at: usize, more: u8| {
-        let body = [&[17, 0, 0, u8::try_from(at).unwrap() | more, 0, 0, 0, 5], &datagram[at..at + if more == 1 { 8 } else { 16 }]].concat();
+        let body = [
+            &[17, 0, 0, u8::try_from(at).unwrap() | more, 0, 0, 0, 5],
+            &datagram[at..at + if more == 1 { 8 } else { 16 }],
+        ]
+        .concat();
         eth(0x86dd, &ip(from, to, 44, &body))
     };
     let (found, coverage) = connections(&plain(&[piece(8, 0), piece(0, 1)]));

@@ -22,16 +22,29 @@ pub(super) fn ip(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Byte
         }
         (IpAddr::V6(from), IpAddr::V6(to)) => {
             let length = u16::try_from(payload.len()).unwrap().to_be_bytes();
-            join(&[&[0x60, 0, 0, 0], &length, &[protocol, 64], &from.octets(), &to.octets(), payload])
+            join(&[
+                &[0x60, 0, 0, 0],
+                &length,
+                &[protocol, 64],
+                &from.octets(),
+                &to.octets(),
+                payload,
+            ])
         }
         _ => panic!("one version"),
     }
 }
 
 /// An IPv4 packet with its identification and its flags and fragment offset.
-pub(super) fn ipv4((from, to): ([u8; 4], [u8; 4]), protocol: u8, (id, fragment): (u16, u16), payload: &[u8]) -> Bytes {
+pub(super) fn ipv4(
+    (from, to): ([u8; 4], [u8; 4]),
+    protocol: u8,
+    (id, fragment): (u16, u16),
+    payload: &[u8],
+) -> Bytes {
     let total = u16::try_from(payload.len() + 20).unwrap().to_be_bytes();
-    let head = [&[0x45, 0], &total[..], &id.to_be_bytes(), &fragment.to_be_bytes(), &[64, protocol, 0, 0]];
+    let head =
+        [&[0x45, 0], &total[..], &id.to_be_bytes(), &fragment.to_be_bytes(), &[64, protocol, 0, 0]];
     join(&[&join(&head), &from, &to, payload])
 }
 
@@ -50,7 +63,12 @@ pub(super) const SYN: u8 = 2;
 pub(super) const RST: u8 = 4;
 pub(super) const ACK: u8 = 16;
 
-pub(super) fn tcp((from, to): (u16, u16), (sequence, acknowledged): (u32, u32), flags: u8, payload: &[u8]) -> Bytes {
+pub(super) fn tcp(
+    (from, to): (u16, u16),
+    (sequence, acknowledged): (u32, u32),
+    flags: u8,
+    payload: &[u8],
+) -> Bytes {
     join(&[
         &from.to_be_bytes(),
         &to.to_be_bytes(),
@@ -113,7 +131,8 @@ impl Wire {
 
     /// Adds the frame of a segment `behind` bytes after what was sent so far, and counts nothing.
     pub(super) fn frame(&mut self, end: usize, flags: u8, behind: u32, payload: &[u8]) {
-        let (from, to) = if end == 0 { (self.client, self.server) } else { (self.server, self.client) };
+        let (from, to) =
+            if end == 0 { (self.client, self.server) } else { (self.server, self.client) };
         let numbers = (self.next[end].wrapping_add(behind), self.next[1 - end]);
         let segment = tcp((from.port(), to.port()), numbers, flags, payload);
         self.frames.push(eth(kind(from), &ip(from.ip(), to.ip(), 6, &segment)));

@@ -7,7 +7,8 @@ use crate::flow::Timestamp;
 
 use super::packet::{Bytes, Wire, eth};
 use super::store::{
-    Order, START, block, connections, interface, packet, pcap, plain, read_all, record, section, statistics,
+    Order, START, block, connections, interface, packet, pcap, plain, read_all, record, section,
+    statistics,
 };
 
 fn conversation() -> Vec<Bytes> {
@@ -145,9 +146,13 @@ fn a_rotated_set_is_one_recording_in_the_order_of_time() {
     let (first, second, third) = (part(0..2), part(2..5), part(5..8));
     for bounds in [Bounds::default(), Bounds { files: 1, ..Bounds::default() }] {
         let mut found = Vec::new();
-        let coverage = read_all(&[&third, &first, &second], &bounds, &mut |each: Connection| found.push(each));
+        let coverage =
+            read_all(&[&third, &first, &second], &bounds, &mut |each: Connection| found.push(each));
         holds_the_conversation(&found, &coverage, "out of order on the command line");
-        assert!(found[0].file.ends_with("part-1"), "the first packet stands in the second file named");
+        assert!(
+            found[0].file.ends_with("part-1"),
+            "the first packet stands in the second file named"
+        );
         assert_eq!(found[0].first_packet, 1);
         assert_eq!(coverage.files.iter().map(|file| file.packets).collect::<Vec<_>>(), [3, 2, 3]);
     }
@@ -162,7 +167,10 @@ fn files_that_overlap_in_time_are_merged() {
         record(&mut sides[side], Order::Little, (START, index * 1000), frame, frame.len());
     }
     let mut found = Vec::new();
-    let coverage = read_all(&[&sides[1], &sides[0]], &Bounds::default(), &mut |each: Connection| found.push(each));
+    let coverage =
+        read_all(&[&sides[1], &sides[0]], &Bounds::default(), &mut |each: Connection| {
+            found.push(each)
+        });
     holds_the_conversation(&found, &coverage, "two directions in two files");
     assert!(!found[0].inferred);
 }
@@ -204,7 +212,8 @@ fn what_is_no_capture_says_so() {
 
 #[test]
 fn a_file_that_is_not_there_is_named() {
-    let error = read(&[Input::new("/nowhere/a.pcap")], &Bounds::default(), &mut |_: Connection| ()).unwrap_err();
+    let error = read(&[Input::new("/nowhere/a.pcap")], &Bounds::default(), &mut |_: Connection| ())
+        .unwrap_err();
     assert!(error.to_string().starts_with("cannot open `/nowhere/a.pcap`: "), "{error}");
 }
 

@@ -37,13 +37,25 @@ pub(super) fn pcap(order: Order, nanos: bool, link: u32, frames: &[Bytes]) -> By
     file.extend([order.two(2), order.two(4)].concat());
     file.extend([0, 0, 0x0004_0000, link].map(|number| order.four(number)).concat());
     for (index, frame) in (0..).zip(frames) {
-        record(&mut file, order, (START, index * if nanos { 1_000_000 } else { 1000 }), frame, frame.len());
+        record(
+            &mut file,
+            order,
+            (START, index * if nanos { 1_000_000 } else { 1000 }),
+            frame,
+            frame.len(),
+        );
     }
     file
 }
 
 /// Adds a record that says `original` bytes went by.
-pub(super) fn record(file: &mut Bytes, order: Order, time: (u32, u32), frame: &[u8], original: usize) {
+pub(super) fn record(
+    file: &mut Bytes,
+    order: Order,
+    time: (u32, u32),
+    frame: &[u8],
+    original: usize,
+) {
     let length = |count: usize| u32::try_from(count).unwrap();
     let head = [time.0, time.1, length(frame.len()), length(original)];
     file.extend(head.map(|number| order.four(number)).concat());
@@ -88,9 +100,8 @@ pub(super) fn packet(order: Order, interface: u32, ticks: u64, frame: &[u8]) -> 
 
 /// Statistics of an interface: packets dropped by it, and by the system.
 pub(super) fn statistics(order: Order, interface: u32, dropped: (u64, u64)) -> Bytes {
-    let option = |code: u16, value: u64| {
-        [&order.two(code)[..], &order.two(8), &order.eight(value)].concat()
-    };
+    let option =
+        |code: u16, value: u64| [&order.two(code)[..], &order.two(8), &order.eight(value)].concat();
     let head = [interface, 0, 0].map(|number| order.four(number)).concat();
     block(order, 5, &[&head[..], &option(5, dropped.0), &option(7, dropped.1), &[0; 4]].concat())
 }

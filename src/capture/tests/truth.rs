@@ -57,7 +57,9 @@ fn every_published_flow_is_found_with_its_initiator() {
 impl Published {
     fn flow(&self) -> Flow {
         let protocol = if self.proto == "tcp" { Protocol::Tcp } else { Protocol::Udp };
-        let socket = |address: IpAddr, port: &str| SocketAddr::new(address.to_canonical(), port.parse().unwrap());
+        let socket = |address: IpAddr, port: &str| {
+            SocketAddr::new(address.to_canonical(), port.parse().unwrap())
+        };
         (protocol, socket(self.a, &self.ap), socket(self.b, &self.bp))
     }
 }
