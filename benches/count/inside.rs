@@ -133,7 +133,7 @@ async fn append(ledger: &Ledger, entry: &Entry, units: u32) -> io::Result<()> {
 fn ledger(loaded: &Loaded, flow: &Flow) -> io::Result<(Ledger, Entry)> {
     let engine = &loaded.law.engine;
     let started = Timestamp::from(SystemTime::now());
-    let settings = Settings::new(&loaded.appliance.ledger, &loaded.appliance.limits, started);
+    let settings = Settings::new(&loaded.appliance, started);
     let ledger = Ledger::open(settings).map_err(io::Error::other)?;
     let (Some(request), Some(endpoint)) = (&flow.request, flow.endpoint) else {
         return Err(io::Error::other("the flow has no request"));
