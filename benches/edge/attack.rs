@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::setpriority_process;
 use rustls::{ClientConfig, ClientConnection};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, split};
@@ -65,7 +64,6 @@ struct Attacker {
 /// # Errors
 /// Where it cannot begin.
 pub(crate) fn run(setting: &Setting, settings: &Attack) -> io::Result<()> {
-    setpriority_process(None, 19)?;
     let ended = when_input_ends();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
