@@ -1,11 +1,13 @@
 //! From what was MEANT to what RUNS: every name becomes a number, every list a look-up. Nothing is decided here
 //! but what no flow can change: where an endpoint stands and from when until when a rule holds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixMap;
+// What is looked up comes from clients, what is stored from the law alone: no client can make keys collide.
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::flow::{Host, Identity, Method, Name, Timestamp, TlsVersion};
 use crate::policy::address;
@@ -250,7 +252,7 @@ fn addresses(model: &Model) -> JointPrefixMap<IpNet, Owner> {
 }
 
 fn hosts(model: &Model) -> HashMap<Host, SystemId> {
-    let mut found = HashMap::new();
+    let mut found = HashMap::default();
     for (id, system) in model.systems.values().enumerate() {
         if let Some(upstream) = &system.upstream {
             let _first = found.entry(upstream.server_name.clone()).or_insert(id);
@@ -282,7 +284,7 @@ fn identities(model: &Model) -> HashMap<Identity, Box<[SystemId]>> {
 }
 
 fn endpoints(model: &Model) -> HashMap<SocketAddr, EndpointEntry> {
-    let mut found = HashMap::new();
+    let mut found = HashMap::default();
     for (system, written) in model.systems.values().enumerate() {
         for endpoint in written.upstream.iter().flat_map(|upstream| &upstream.endpoints) {
             let address = address::canonical_socket(endpoint.address);
