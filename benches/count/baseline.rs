@@ -62,7 +62,8 @@ pub(crate) fn hold(arguments: &Arguments) -> io::Result<bool> {
             baseline.counts.insert(case.name().to_owned(), whole(counted.each(Kind::Counted)));
     }
     println!("{table}");
-    explain(&apart, worse, baseline.tools != tools);
+    let others = !baseline.tools.is_empty() && baseline.tools != tools;
+    explain(&apart, worse, others);
     if arguments.write {
         baseline.tools = tools;
         let text = serde_json::to_string_pretty(&baseline).map_err(io::Error::other)?;

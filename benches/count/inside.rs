@@ -90,7 +90,9 @@ impl Drop for Worker {
 pub(crate) fn run(settings: &Inside) -> io::Result<()> {
     let loaded = sekisho::source::load(&settings.appliance)
         .map_err(|faults| io::Error::other(format!("the law is not sound: {faults:?}")))?;
-    let flow = flow()?;
+    #[expect(clippy::disallowed_methods, reason = "the one moment of this process")]
+    let now = Timestamp::from(SystemTime::now());
+    let flow = flow(now)?;
     let units = settings.case.units();
     if settings.case == Case::Entry {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
@@ -132,8 +134,8 @@ async fn append(ledger: &Ledger, entry: &Entry, units: u32) -> io::Result<()> {
 
 fn ledger(loaded: &Loaded, flow: &Flow) -> io::Result<(Ledger, Entry)> {
     let engine = &loaded.law.engine;
-    let started = Timestamp::from(SystemTime::now());
-    let settings = Settings::new(&loaded.appliance.ledger, &loaded.appliance.limits, started);
+    let Loaded { appliance, digest, .. } = loaded;
+    let settings = Settings::new(&appliance.ledger, &appliance.limits, flow.at);
     let ledger = Ledger::open(settings).map_err(io::Error::other)?;
     let (Some(request), Some(endpoint)) = (&flow.request, flow.endpoint) else {
         return Err(io::Error::other("the flow has no request"));
@@ -145,13 +147,12 @@ fn ledger(loaded: &Loaded, flow: &Flow) -> io::Result<(Ledger, Entry)> {
     };
     let body = Body::Request { facts, endpoint, verdict: engine.decide(flow) };
     let connection = Some(ledger.next_connection());
-    Ok((ledger, Entry { at: started, policy: loaded.digest, connection, body }))
+    Ok((ledger, Entry { at: flow.at, policy: *digest, connection, body }))
 }
 
 /// A request that the rule `register` lets pass, with every fact the proxy has before it sends one.
-fn flow() -> io::Result<Flow> {
+fn flow(at: Timestamp) -> io::Result<Flow> {
     let addresses = Addresses::of(0);
-    let at = Timestamp::from(SystemTime::now());
     let host = Host::parse(HTTPS_NAME).map_err(wrong)?;
     let mut flow = Flow::arrival(
         at,

@@ -79,6 +79,7 @@ fn run(arguments: &Arguments) -> io::Result<bool> {
             upstream::run(&arguments.setting, settings).map(|()| true)
         }
         Some(Helper::Inside(settings)) => inside::run(settings).map(|()| true),
+        None if arguments.workers => scale::workers(arguments).map(|()| true),
         None if arguments.scale.is_some() => scale::measure(arguments).map(|()| true),
         None if arguments.profile => table::show(arguments).map(|()| true),
         None => baseline::hold(arguments),

@@ -29,8 +29,8 @@ const RULES_AT: [usize; 4] = [RULES, 200, 1_000, 5_000];
 /// Prefixes beside the ones of the law.
 const PREFIXES_AT: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 
-/// Live connections; the limit of a box that names none is 10 000, and the last few are left to new ones.
-const CONNECTIONS_AT: [usize; 5] = [1, 10, 100, 1_000, 9_990];
+/// Live connections; 10 000 is the limit of a box that names none.
+const CONNECTIONS_AT: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 
 /// Requests of one window for the processor time.
 const WINDOW: u32 = 60_000;
@@ -43,32 +43,36 @@ pub(crate) fn measure(arguments: &Arguments) -> io::Result<()> {
     let _as_far_as_permitted = machine::raise_descriptors();
     let Some(folder) = &arguments.scale else { return Ok(()) };
     let setting = &arguments.setting;
-    let law = |rules, prefixes| Size { rules, prefixes };
-    let base = |case| Plan::of(case, 1);
-    let rules = |case| grow(setting, &RULES_AT, |at| Plan { size: law(at, 0), ..base(case) });
-    let prefixes =
-        |case| grow(setting, &PREFIXES_AT, |at| Plan { size: law(RULES, at), ..base(case) });
-    let decided = "one decision";
-    let asked = "one kept request, https";
-    let both = |of: &dyn Fn(Case) -> io::Result<Curve>| {
-        Ok::<_, io::Error>([of(Case::Decide)?.named(decided), of(Case::Https)?.named(asked)])
-    };
-    show(folder, "rules", &both(&rules)?)?;
-    show(folder, "prefixes", &both(&prefixes)?)?;
-    let connections =
-        |case| grow(setting, &CONNECTIONS_AT, |at| Plan { connections: at, ..base(case) });
-    let relayed = connections(Case::Tls)?.named("one kept round trip, tls");
-    show(folder, "connections", &[connections(Case::Https)?.named(asked), relayed])?;
-    workers(arguments)
+    for (of, cases, sizes, at) in AXES {
+        let curves = cases.iter().map(|case| grow(setting, *case, sizes, at));
+        show(folder, of, &curves.collect::<io::Result<Vec<_>>>()?)?;
+    }
+    Ok(())
 }
 
+/// What grows, what is counted, at which sizes, and how a size is set.
+type Axis = (&'static str, [Case; 2], &'static [usize], fn(&mut Plan, usize));
+
+const AXES: [Axis; 3] = [
+    ("rules", [Case::Decide, Case::Https], &RULES_AT, |plan, at| plan.size.rules = at),
+    ("prefixes", [Case::Decide, Case::Https], &PREFIXES_AT, |plan, at| plan.size.prefixes = at),
+    ("connections", [Case::Https, Case::Tls], &CONNECTIONS_AT, |plan, at| plan.connections = at),
+];
+
 /// Counts at each size.
-fn grow(setting: &Setting, sizes: &[usize], plan: impl Fn(usize) -> Plan) -> io::Result<Curve> {
+fn grow(
+    setting: &Setting,
+    case: Case,
+    sizes: &[usize],
+    set: fn(&mut Plan, usize),
+) -> io::Result<Curve> {
     let each = |size: &usize| {
-        let counted = measure::count(setting, plan(*size))?;
-        Ok((*size, counted.each(Kind::Counted)))
+        let mut plan = Plan::of(case, 1);
+        set(&mut plan, *size);
+        Ok((*size, measure::count(setting, plan)?.each(Kind::Counted)))
     };
-    Ok(Curve { name: "", points: sizes.iter().map(each).collect::<io::Result<_>>()? })
+    let points = sizes.iter().map(each).collect::<io::Result<_>>()?;
+    Ok(Curve { name: case.title(), points })
 }
 
 fn show(folder: &Path, of: &str, curves: &[Curve]) -> io::Result<()> {
@@ -83,8 +87,11 @@ fn show(folder: &Path, of: &str, curves: &[Curve]) -> io::Result<()> {
     fs::write(folder.join(format!("scale-{of}.svg")), svg::draw(of, curves))
 }
 
-/// Processor time by request with one worker and with two, in alternation.
-fn workers(arguments: &Arguments) -> io::Result<()> {
+/// Prints the processor time of a request with one worker and with two, in alternation.
+///
+/// # Errors
+/// Where it cannot be measured.
+pub(crate) fn workers(arguments: &Arguments) -> io::Result<()> {
     let mut table = Table::new(&["workers", "CPU µs by kept request, https"]);
     let mut times = [Vec::new(), Vec::new()];
     for _ in 0..arguments.rounds {

@@ -19,7 +19,7 @@ use crate::site::{Addresses, HTTPS_NAME, Site, TLS_NAME, source};
 use crate::subject::{Door, Way};
 
 /// How long the program may take until a permitted request passes; callgrind makes it fifty times slower.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How long it is left alone before a count begins or ends: what was begun is finished, the ledger is on disk.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -61,7 +61,7 @@ impl Subject {
         let addresses = Addresses::of(0);
         let upstream = stand_in(site, &addresses)?;
         // The program has a worker for each core that it may use, and is started on one.
-        let mut command = if workers > 1 { on_all_cores(&program) } else { program };
+        let mut command = if workers > 1 { on_both_cores(program) } else { program };
         command.arg("run").arg("-c").arg(folder.join("appliance.yaml"));
         let process = Child::server(command, Core::Subject, &folder.join("log"))?;
         let mut subject = Self { process, _upstream: upstream, addresses };
@@ -133,10 +133,14 @@ impl Subject {
     }
 }
 
-/// The same program with every core of the machine.
-fn on_all_cores(program: &Command) -> Command {
+/// The same program, allowed on the cores of both sides; where there is only one, as it is.
+fn on_both_cores(program: Command) -> Command {
+    let (Some(subject), Some(load)) = (Core::Subject.number(), Core::Load.number()) else {
+        return program;
+    };
     let mut command = Command::new("taskset");
-    command.args(["--cpu-list", "0-1"]).arg(program.get_program()).args(program.get_args());
+    command.arg("--cpu-list").arg(format!("{subject},{load}"));
+    command.arg(program.get_program()).args(program.get_args());
     command
 }
 

@@ -22,11 +22,6 @@ const GROWTH: f64 = 1.5;
 const COLOURS: [&str; 4] = ["#0b5394", "#b45f06", "#38761d", "#741b47"];
 
 impl Curve {
-    /// The same under this name.
-    pub(crate) fn named(self, name: &'static str) -> Self {
-        Self { name, ..self }
-    }
-
     /// Each cost beside the first.
     pub(crate) fn growth(&self) -> Vec<f64> {
         let first = self.points.first().map_or(1.0, |(_, cost)| *cost);
@@ -68,10 +63,11 @@ fn line(curve: &Curve, colour: &str, vertical: &impl Fn(f64) -> f64) -> String {
         .map(|((size, _), growth)| (across(curve, *size), vertical(growth)))
         .collect();
     let joined: Vec<_> = spots.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-    let dots: String = spots
-        .iter()
-        .map(|(x, y)| format!("<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>"))
-        .collect();
+    let mut dots = String::new();
+    for (x, y) in &spots {
+        let _infallible =
+            write!(dots, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
+    }
     let joined = joined.join(" ");
     format!(
         "<polyline points=\"{joined}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>{dots}\n"
@@ -81,14 +77,13 @@ fn line(curve: &Curve, colour: &str, vertical: &impl Fn(f64) -> f64) -> String {
 /// The sizes under the axis.
 fn sizes(curves: &[Curve]) -> String {
     let Some(curve) = curves.first() else { return String::new() };
-    let label = |(size, _): &(usize, f64)| {
-        let x = across(curve, *size);
-        format!(
-            "<text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{size}</text>\n",
-            TOP + HEIGHT + 16.0
-        )
-    };
-    curve.points.iter().map(label).collect()
+    let mut text = String::new();
+    for (size, _) in &curve.points {
+        let (x, y) = (across(curve, *size), TOP + HEIGHT + 16.0);
+        let _infallible =
+            writeln!(text, "<text x=\"{x:.1}\" y=\"{y}\" text-anchor=\"middle\">{size}</text>");
+    }
+    text
 }
 
 fn across(curve: &Curve, size: usize) -> f64 {

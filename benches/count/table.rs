@@ -66,7 +66,8 @@ pub(crate) fn origin(file: &str) -> String {
     }
     match file.rsplit_once("/src/") {
         Some((_, rest)) => format!("src/{}", first(rest)),
-        None if file.ends_with(".c") || file.ends_with(".S") => "libc".to_owned(),
+        // The C library's files have short names.
+        None if file.contains(".c") => "libc".to_owned(),
         None => "unknown".to_owned(),
     }
 }
