@@ -10,7 +10,7 @@ const CHOSEN: [&str; 10] =
 pub(crate) enum Kind {
     /// It is counted.
     Counted,
-    /// AWS-LC: all that is in the program, not Rust and not the allocator.
+    /// AWS-LC: all that is in the program and not Rust.
     Cryptography,
     /// Code for one kind of processor: copies, comparisons, searches.
     Chosen,
@@ -26,7 +26,7 @@ impl Kind {
         } else if object.contains("/ld-linux") || object.contains("vgpreload") || object.is_empty()
         {
             Self::Loader
-        } else if object.contains(".so") || is_rust(function) || is_allocator(function) {
+        } else if object.contains(".so") || is_rust(function) {
             Self::Counted
         } else {
             Self::Cryptography
@@ -47,9 +47,4 @@ impl Kind {
 /// A name in Rust has a path; one in C has none.
 fn is_rust(function: &str) -> bool {
     function.contains("::")
-}
-
-/// The allocator that the program brings is in C.
-fn is_allocator(function: &str) -> bool {
-    function.starts_with("mi_") || function.starts_with("_mi_")
 }

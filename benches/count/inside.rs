@@ -19,8 +19,9 @@ use sekisho::verdict::Verdict;
 use crate::callgrind::Callgrind;
 use crate::case::Case;
 use crate::command::Inside;
+use crate::measure;
 use crate::profile::Profile;
-use crate::site::{Addresses, HTTPS_NAME, source};
+use crate::site::{HTTPS_NAME, source};
 
 /// Counts `rounds` rounds of `case` under the box file `appliance`.
 ///
@@ -152,7 +153,7 @@ fn ledger(loaded: &Loaded, flow: &Flow) -> io::Result<(Ledger, Entry)> {
 
 /// A request that the rule `register` lets pass, with every fact the proxy has before it sends one.
 fn flow(at: Timestamp) -> io::Result<Flow> {
-    let addresses = Addresses::of(0);
+    let addresses = measure::addresses();
     let host = Host::parse(HTTPS_NAME).map_err(wrong)?;
     let mut flow = Flow::arrival(
         at,

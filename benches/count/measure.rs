@@ -67,6 +67,11 @@ impl Plan {
     }
 }
 
+/// Addresses that no measurement by time uses, so that both can run at once.
+pub(crate) fn addresses() -> Addresses {
+    Addresses::of(77)
+}
+
 /// A folder with papers, law and box.
 ///
 /// # Errors
@@ -75,7 +80,7 @@ pub(crate) fn place(setting: &Setting, law_size: Size) -> io::Result<(Site, Path
     let site = Site::make(setting)?;
     let folder = site.folder().join("edge");
     fs::create_dir_all(folder.join("state"))?;
-    law::write(&folder, &Addresses::of(0))?;
+    law::write(&folder, &addresses())?;
     wide::write(&folder, law_size)?;
     Ok((site, folder))
 }

@@ -14,6 +14,7 @@ use crate::callgrind::Callgrind;
 use crate::case::Pattern;
 use crate::child::Child;
 use crate::client::{Caller, Connection, Paper, SMALL, SMALL_BYTES};
+use crate::measure;
 use crate::profile::Profile;
 use crate::site::{Addresses, HTTPS_NAME, Site, TLS_NAME, source};
 use crate::subject::{Door, Way};
@@ -58,7 +59,7 @@ impl Subject {
         folder: &Path,
         workers: usize,
     ) -> io::Result<Self> {
-        let addresses = Addresses::of(0);
+        let addresses = measure::addresses();
         let upstream = stand_in(site, &addresses)?;
         // The program has a worker for each core that it may use, and is started on one.
         let mut command = if workers > 1 { on_both_cores(program) } else { program };

@@ -20,7 +20,6 @@ mod counted_tests {
             (program, "sekisho::policy::engine::Engine::decide", Kind::Counted),
             (program, "<hyper::Body as core::fmt::Debug>::fmt", Kind::Counted),
             (library, "_int_malloc", Kind::Counted),
-            (program, "_mi_page_malloc_zero", Kind::Counted),
             (library, "__memcpy_avx_unaligned_erms", Kind::Chosen),
             (library, "__memcmp_evex_movbe", Kind::Chosen),
             (program, "memchr::arch::x86_64::avx2::memchr::One::find", Kind::Chosen),
