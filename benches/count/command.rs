@@ -26,6 +26,12 @@ pub(crate) struct Arguments {
     /// Shows the functions that cost most instead of comparing.
     #[arg(long)]
     pub(crate) profile: bool,
+    /// Shows instead how the cost of a request grows with rules, prefixes and connections, and draws it into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) scale: Option<PathBuf>,
+    /// Shows instead the processor time of a request with one worker and with two.
+    #[arg(long)]
+    pub(crate) workers: bool,
     /// How many functions a profile lists.
     #[arg(long, default_value_t = 40)]
     pub(crate) top: usize,

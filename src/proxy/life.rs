@@ -206,3 +206,23 @@ async fn record_blocked(connection: &Rc<Connection>, blocked: Blocked) {
     let snapshot = connection.worker.snapshot();
     let _reference = connection.refuse(&snapshot, denied, None, None).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::live;
+
+    /// What every client connection occupies for as long as it lives, in bytes, TLS and buffers apart (they are boxed).
+    const TASK_MAX: usize = 1024;
+
+    /// The size of the future that `make` makes, without making one.
+    fn size_of_future<A, B, F: Future>(_make: impl FnOnce(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_a_connection_stays_small() {
+        let size = size_of_future(live);
+        assert!(size <= TASK_MAX, "{size} bytes");
+        assert!(size > 0);
+    }
+}
