@@ -19,6 +19,7 @@ mod read;
 mod sink;
 mod table;
 mod talk;
+mod tally;
 
 pub use bounds::Bounds;
 pub use connection::{
