@@ -32,6 +32,8 @@ commands! {
     Check check
     /// Run the whole system on this machine, without root, and try it
     Lab lab
+    /// Verify, show and prove what the audit ledger holds
+    Ledger ledger
     /// Explain a reason code, in Japanese and English
     Reason reason
     /// Run the daemon
