@@ -7,6 +7,7 @@ use crate::flow::{Alpn, Hello, ServerName, Timestamp, TlsVersion};
 
 /// What was seen of one connection, or of one exchange of datagrams between two sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, none a state")]
 pub struct Connection {
     /// Its number in this reading, from 0; the same in [`super::Part`].
     pub number: u64,
@@ -99,7 +100,7 @@ pub enum Protocol {
 pub enum State {
     /// TCP: a SYN that nobody answered.
     Attempted,
-    /// TCP: a SYN answered with RST, or ICMP said that the port or host cannot be reached.
+    /// TCP: a SYN answered with RST.
     Refused,
     /// TCP: open in both directions, or found open.
     Established,

@@ -64,7 +64,7 @@ pub enum Reason {
     UnknownProtocol,
     /// A header has a value that it cannot have.
     Malformed,
-    /// It is encrypted below IP (MACsec, WLAN).
+    /// It is encrypted below IP (`MACsec`, WLAN).
     Encrypted,
     /// It is part of an IP datagram of which the first fragment never came.
     Fragment,

@@ -192,13 +192,15 @@ impl Entry {
 
     /// How far it got.
     pub(super) fn state(&self) -> State {
-        let asked = if self.has(seen::SYN, 0) { 0 } else { 1 };
+        let asked = usize::from(!self.has(seen::SYN, 0));
+        let [low, high] = self.bytes;
+        let (sent, answered) = if asked == 0 { (low, high) } else { (high, low) };
         let opened = self.any(seen::SYN) && !self.any(seen::SYN_ACK);
         if !self.is_tcp() {
             State::Datagrams
-        } else if opened && self.has(seen::RST, 1 - asked) && self.bytes[1 - asked] == 0 {
+        } else if opened && self.has(seen::RST, 1 - asked) && answered == 0 {
             State::Refused
-        } else if opened && !self.has(seen::PACKET, 1 - asked) && self.bytes[asked] == 0 {
+        } else if opened && !self.has(seen::PACKET, 1 - asked) && sent == 0 {
             State::Attempted
         } else if self.any(seen::RST) {
             State::Reset

@@ -26,6 +26,7 @@ pub mod report;
 mod sink;
 mod table;
 mod talk;
+mod tally;
 
 pub use bounds::Bounds;
 pub use connection::{

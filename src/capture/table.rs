@@ -3,7 +3,6 @@
 //! A connection is known by its two sockets and protocol. Tags and tunnels do not tell connections apart: the two
 //! directions of one often differ in them.
 
-use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -13,10 +12,9 @@ use super::decode::{Datagram, Outcome, Receive, Segment, Stack, Stamp};
 use super::entry::{End, Entry, Key, NONE, Slab, Spoken, seen};
 use super::sink::Sink;
 use super::talk::{Speaker, Talks, begins_tls, quic_version};
-use super::{Bounds, Coverage, FileCoverage, Reason, describe};
+use super::tally::{Layers, Tally};
+use super::{Bounds, Coverage, FileCoverage, describe};
 
-/// Different layer stacks that are kept apart; a capture with more has random tags.
-const LAYERS_MAX: usize = 1 << 16;
 /// Distances between sequence numbers beyond this are not one stream (RFC 7323 §2.3: windows end at 2^30).
 const WINDOW_MAX: u32 = 1 << 30;
 
@@ -43,27 +41,11 @@ pub(super) struct Table<'s> {
     coverage: Coverage,
 }
 
-/// The texts of the layer stacks seen.
-#[derive(Default)]
-struct Layers {
-    known: HashMap<Stack, u32>,
-    texts: Vec<Arc<str>>,
-}
-
-/// What became of the packets of one input.
-struct Tally {
-    name: Arc<str>,
-    judged: u64,
-    shortened: u64,
-    outside: BTreeMap<&'static str, u64>,
-    unjudged: BTreeMap<Reason, u64>,
-}
-
 impl Receive for Table<'_> {
     #[inline]
     fn datagram(&mut self, datagram: &Datagram<'_>, stack: &Stack, stamp: Stamp) {
         let (key, from) = Key::new(datagram);
-        let place = self.place(key, from, datagram, stack, stamp);
+        let place = self.place((key, from), datagram, stack, stamp);
         let Some(entry) = self.slab.get_mut(place) else { return };
         entry.packets += 1;
         entry.ended = entry.ended.max(stamp.at);
@@ -80,16 +62,7 @@ impl Receive for Table<'_> {
     #[inline]
     fn outcome(&mut self, file: u32, outcome: Outcome) {
         let Some(tally) = self.files.get_mut(file as usize) else { return };
-        match outcome {
-            Outcome::Judged => tally.judged += 1,
-            Outcome::Shortened => {
-                tally.judged += 1;
-                tally.shortened += 1;
-            }
-            Outcome::Outside(name) => *tally.outside.entry(name).or_default() += 1,
-            Outcome::Unjudged(reason) => *tally.unjudged.entry(reason).or_default() += 1,
-            Outcome::Held => {}
-        }
+        tally.add(outcome);
     }
 }
 
@@ -136,8 +109,7 @@ impl<'s> Table<'s> {
     #[inline]
     fn place(
         &mut self,
-        key: Key,
-        from: End,
+        (key, from): (Key, End),
         datagram: &Datagram<'_>,
         stack: &Stack,
         stamp: Stamp,
@@ -383,40 +355,5 @@ fn finish(entry: &mut Entry, talks: &mut Talks, from: End, at: u32) {
     }
     if let Some(next) = entry.next.get_mut(from).filter(|next| **next == at) {
         *next = next.wrapping_add(1);
-    }
-}
-
-impl Layers {
-    fn place(&mut self, stack: &Stack) -> u32 {
-        if let Some(place) = self.known.get(stack) {
-            return *place;
-        }
-        let place = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
-        if self.texts.len() < LAYERS_MAX {
-            self.texts.push(Arc::from(stack.to_string()));
-            self.known.insert(*stack, place);
-        }
-        place
-    }
-
-    /// Beyond the bound, only that they are many.
-    fn text(&self, place: u32) -> Arc<str> {
-        self.texts.get(place as usize).map_or_else(|| Arc::from("many"), Arc::clone)
-    }
-}
-
-impl Tally {
-    fn new(name: Arc<str>) -> Self {
-        Self { name, judged: 0, shortened: 0, outside: BTreeMap::new(), unjudged: BTreeMap::new() }
-    }
-
-    fn covered(&mut self, read: FileCoverage) -> FileCoverage {
-        FileCoverage {
-            judged: self.judged,
-            shortened: self.shortened,
-            outside: std::mem::take(&mut self.outside),
-            unjudged: std::mem::take(&mut self.unjudged),
-            ..read
-        }
     }
 }

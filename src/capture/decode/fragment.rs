@@ -10,7 +10,7 @@ use crate::capture::{Bounds, Reason};
 use crate::flow::Timestamp;
 
 /// How long a datagram waits (RFC 8200 §4.5).
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The largest datagram that IP can name.
 const LARGEST: u32 = 65_535;
 
@@ -40,7 +40,7 @@ pub(super) enum Added {
     /// It waits.
     Held,
     /// Its datagram is complete.
-    Whole(Partial),
+    Whole(Box<Partial>),
     /// It was not taken.
     Refused(Reason),
 }
@@ -85,7 +85,13 @@ impl Fragments {
     }
 
     /// Takes a fragment in.
-    pub(super) fn add(&mut self, key: Key, piece: Piece<'_>, stack: &Stack, stamp: Stamp) -> Added {
+    pub(super) fn add(
+        &mut self,
+        key: Key,
+        piece: &Piece<'_>,
+        stack: &Stack,
+        stamp: Stamp,
+    ) -> Added {
         let end = u64::from(piece.offset) + piece.bytes.len() as u64;
         if end > u64::from(LARGEST) {
             return Added::Refused(Reason::BadLength);
@@ -99,12 +105,12 @@ impl Fragments {
         }
         let partial = self.waiting.entry(key).or_insert_with(|| Partial::new(key, *stack, stamp));
         let before = partial.held;
-        partial.add(&piece, stamp, stack);
+        partial.add(piece, stamp, stack);
         self.held += partial.held - before;
         if !partial.is_whole() {
             return Added::Held;
         }
-        self.remove(&key).map_or(Added::Held, Added::Whole)
+        self.remove(&key).map_or(Added::Held, |whole| Added::Whole(Box::new(whole)))
     }
 
     /// The oldest datagram, if it waited too long or there are too many.

@@ -126,7 +126,7 @@ fn snap(bytes: &[u8]) -> Next<'_> {
     let (header, _) = head::<5>(bytes)?;
     let rest = skip(bytes, 5)?;
     match (header, u16::from_be_bytes([header[3], header[4]])) {
-        ([0, 0, 0, ..] | [0, 0, 0xf8, ..], number @ 0x0600..) => Ok((Kind::Type(number), rest)),
+        ([0, 0, 0 | 0xf8, ..], number @ 0x0600..) => Ok((Kind::Type(number), rest)),
         ([0, 0, 0x0c, ..], 0x2000..=0x2004 | 0x0111 | 0x010b | 0x010c) => {
             Err(Outcome::Outside("cisco"))
         }

@@ -39,7 +39,7 @@ impl Decoder {
         self.around.source = mapped([header[12], header[13], header[14], header[15]]);
         self.around.destination = mapped([header[16], header[17], header[18], header[19]]);
         let fragment = u16::from_be_bytes([header[6], header[7]]);
-        if fragment & 0x3fff == 0 {
+        if matches!(fragment & 0x3fff, 0) {
             return Ok((Kind::Transport, payload));
         }
         let identification = u32::from(u16::from_be_bytes([header[4], header[5]]));
@@ -134,7 +134,7 @@ impl Decoder {
         };
         let piece =
             Piece { offset: part.offset, more: part.more, bytes: payload, cut: !whole_piece };
-        match self.fragments.add(key, piece, &self.stack, self.stamp) {
+        match self.fragments.add(key, &piece, &self.stack, self.stamp) {
             Added::Held => Outcome::Held,
             Added::Refused(reason) => Outcome::Unjudged(reason),
             Added::Whole(datagram) => self.whole(&datagram, out),
@@ -174,10 +174,7 @@ impl Decoder {
         let outcome = match partial.first() {
             Some(bytes) => {
                 self.begin_again(&partial);
-                match self.behind_fragments(bytes, out) {
-                    Outcome::Judged => Outcome::Shortened,
-                    outcome => outcome,
-                }
+                shortened(self.behind_fragments(bytes, out))
             }
             None => Outcome::Unjudged(Reason::Fragment),
         };
@@ -197,6 +194,11 @@ impl Decoder {
             length: partial.length(),
         };
     }
+}
+
+/// Of a datagram that is judged, some is missing.
+fn shortened(outcome: Outcome) -> Outcome {
+    if outcome == Outcome::Judged { Outcome::Shortened } else { outcome }
 }
 
 fn mapped([a, b, c, d]: [u8; 4]) -> Address {

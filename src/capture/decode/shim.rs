@@ -1,4 +1,4 @@
-//! What may stand between link and IP: VLAN, provider bridges, fabric tags, MPLS, PPPoE and PPP.
+//! What may stand between link and IP: VLAN, provider bridges, fabric tags, MPLS, `PPPoE` and PPP.
 
 use super::{Decoder, Kind, Layer, Next, Outcome, head, malformed, skip};
 use crate::capture::Reason;

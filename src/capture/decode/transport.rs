@@ -28,9 +28,9 @@ impl Decoder {
             UDP => self.udp(bytes, out),
             ICMP => self.icmp(bytes, out),
             ICMPV6 => self.icmpv6(bytes, out),
-            IPV4 | IPV6 => self.carried(Kind::Ip, bytes, out),
-            GRE => self.carried(Kind::Gre, bytes, out),
-            MPLS => self.carried(Kind::Mpls, bytes, out),
+            IPV4 | IPV6 => Ok(self.carried(Kind::Ip, bytes, out)),
+            GRE => Ok(self.carried(Kind::Gre, bytes, out)),
+            MPLS => Ok(self.carried(Kind::Mpls, bytes, out)),
             ETHERIP => self.etherip(bytes, out),
             AUTHENTICATION => self.authentication(bytes),
             IGMP => Err(Outcome::Outside("igmp")),
@@ -141,16 +141,21 @@ impl Decoder {
     /// RFC 3378: two bytes, then an Ethernet frame.
     fn etherip<'a>(&mut self, bytes: &'a [u8], out: &mut dyn Receive) -> Next<'a> {
         let (_, inside) = head::<2>(bytes)?;
-        let next = self.carried(Kind::Ethernet, inside, out)?;
+        let next = self.carried(Kind::Ethernet, inside, out);
         self.push(Layer::Etherip)?;
         Ok(next)
     }
 
     /// The outer packet of a tunnel is a connection too.
-    fn carried<'a>(&mut self, kind: Kind, bytes: &'a [u8], out: &mut dyn Receive) -> Next<'a> {
+    fn carried<'a>(
+        &mut self,
+        kind: Kind,
+        bytes: &'a [u8],
+        out: &mut dyn Receive,
+    ) -> (Kind, &'a [u8]) {
         let length = self.around.length;
         self.tell(&Datagram { length, carrier: true, ..self.datagram([0, 0], bytes) }, out);
-        Ok((kind, bytes))
+        (kind, bytes)
     }
 
     fn report(&mut self, ports: [u16; 2], payload: &[u8], out: &mut dyn Receive) {

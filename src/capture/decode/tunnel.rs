@@ -152,7 +152,7 @@ fn gtp(payload: &[u8]) -> Option<Inner<'_>> {
     {
         return None;
     }
-    let inside = if flags & 7 == 0 { rest } else { gtp_extensions(rest, flags & 4 != 0)? };
+    let inside = if matches!(flags & 7, 0) { rest } else { gtp_extensions(rest, flags & 4 != 0)? };
     holds_ip(inside).then_some((Some(Layer::Gtp), Kind::Ip, inside))
 }
 

@@ -47,18 +47,14 @@ impl Pcap {
     }
 
     /// Looks at the next record.
+    #[inline]
     pub(super) fn front(&self, window: &mut Window) -> Front {
         loop {
             match (self.frame)(window.rest()) {
                 Ok((_, block)) => return Front::Packet(self.place(&block)),
                 Err(Err::Incomplete(Needed::Size(missing))) => {
-                    let need = window.rest().len().saturating_add(missing.get());
-                    if need > self.packet_max {
-                        return Front::Damaged;
-                    }
-                    if !window.ensure(need) {
-                        let clean = window.rest().is_empty();
-                        return if clean { Front::End } else { Front::Short };
+                    if let Some(end) = self.more(missing.get(), window) {
+                        return end;
                     }
                 }
                 Err(Err::Incomplete(Needed::Unknown) | Err::Error(_) | Err::Failure(_)) => {
@@ -66,6 +62,18 @@ impl Pcap {
                 }
             }
         }
+    }
+
+    /// Reads on until the missing bytes are there; else says why they cannot be.
+    #[cold]
+    fn more(&self, missing: usize, window: &mut Window) -> Option<Front> {
+        let need = window.rest().len().saturating_add(missing);
+        if need > self.packet_max {
+            return Some(Front::Damaged);
+        }
+        let there = window.ensure(need);
+        let front = if window.rest().is_empty() { Front::End } else { Front::Short };
+        (!there).then_some(front)
     }
 
     fn place(&self, block: &LegacyPcapBlock<'_>) -> Place {

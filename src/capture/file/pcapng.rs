@@ -254,7 +254,7 @@ fn lost(block: &InterfaceStatisticsBlock<'_>, big: bool) -> Option<u64> {
 }
 
 fn option<'a>(options: &'a [PcapNGOption<'_>], code: OptionCode) -> Option<&'a [u8]> {
-    options.iter().find(|option| option.code == code).map(|option| option.value())
+    options.iter().find(|option| option.code == code).map(PcapNGOption::value)
 }
 
 /// The eight bytes of an option's value; 0 where there are fewer.

@@ -116,10 +116,12 @@ impl Recording {
     }
 
     fn failed(&self, kind: ErrorKind) -> FileFault {
-        match kind {
-            ErrorKind::FileTooLarge => FileFault::Bound,
-            _ if self.compressed => FileFault::Compression,
-            kind => FileFault::Io(kind),
+        if kind == ErrorKind::FileTooLarge {
+            FileFault::Bound
+        } else if self.compressed {
+            FileFault::Compression
+        } else {
+            FileFault::Io(kind)
         }
     }
 

@@ -6,6 +6,7 @@ use crate::capture::HttpHead;
 
 use super::listen::{Heard, retract};
 use super::stream::{Hearing, Speaker};
+use super::tls::begins_tls;
 
 /// Methods by which a request is known: those of HTTP and of its common extensions.
 const METHODS: [&str; 19] = [
@@ -86,6 +87,9 @@ impl Requests {
         speaker: &Speaker,
         hearing: &mut Hearing<'_>,
     ) -> Heard {
+        if self.state == State::Lost && begins_tls(bytes) {
+            return Heard::Upgrade;
+        }
         if self.state == State::Lost && begins_request(bytes) {
             self.state = State::Head;
         }

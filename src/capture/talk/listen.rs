@@ -11,6 +11,8 @@ use super::tls::{Records, begins_tls, old_hello, resembles_tls};
 pub(super) enum Heard {
     More,
     Enough,
+    /// TLS begins with these bytes, of which none was taken.
+    Upgrade,
 }
 
 /// Hears the bytes of one direction in order.
@@ -54,6 +56,11 @@ impl Listener {
         Self::Tls(Box::default())
     }
 
+    /// Whether it hears TLS already.
+    pub(super) const fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Hears the next bytes.
     pub(super) fn hear(
         &mut self,
@@ -64,7 +71,14 @@ impl Listener {
         match self {
             Self::Start(_) => self.start(bytes, speaker, hearing),
             Self::Tls(records) => records.hear(bytes, speaker, hearing),
-            Self::Http(requests) => requests.hear(bytes, speaker, hearing),
+            Self::Http(requests) => match requests.hear(bytes, speaker, hearing) {
+                Heard::Upgrade => {
+                    hearing.entry.spoken = Spoken::Upgraded;
+                    *self = Self::for_tls();
+                    self.hear(bytes, speaker, hearing)
+                }
+                heard @ (Heard::More | Heard::Enough) => heard,
+            },
             Self::Deaf => Heard::Enough,
         }
     }
@@ -151,7 +165,7 @@ fn guess(all: &[u8]) -> Guess {
         _ if all.starts_with(PREFACE) => Guess::Preface,
         _ if all.starts_with(b"HTTP/1.") => Guess::Response,
         _ if begins_request(all) => Guess::Request,
-        _ if all.len() < ENOUGH && all.iter().all(|c| c.is_ascii_uppercase()) => Guess::Unclear,
+        _ if all.len() < ENOUGH && all.iter().all(u8::is_ascii_uppercase) => Guess::Unclear,
         _ if all.len() < PREFACE.len() && PREFACE.starts_with(all) => Guess::Unclear,
         _ if all.len() < 7 && b"HTTP/1.".starts_with(all) => Guess::Unclear,
         _ => Guess::Other,

@@ -5,6 +5,7 @@
 mod found;
 mod http;
 mod listen;
+mod order;
 mod quic;
 mod stream;
 mod tls;

@@ -1,12 +1,15 @@
 //! TCP streams: segments in the order of their sequence numbers, holes, and how much of it may be held.
 
-use crate::capture::decode::Stamp;
-use crate::capture::describe::socket;
-use crate::capture::entry::{End, Entry, NONE, Spoken, seen};
-use crate::capture::{Bounds, Gap, Part, Side, Sink};
+use crate::capture::{
+    Bounds, Gap, Part, Side, Sink,
+    decode::Stamp,
+    describe::socket,
+    entry::{End, Entry, NONE, Spoken, seen},
+};
 
 use super::found::Found;
 use super::listen::{Heard, Listener};
+use super::order::{earlier, is_before, later};
 
 /// Holes of one direction that are remembered; beyond that the oldest is taken as lost.
 const HOLES_MAX: usize = 64;
@@ -24,7 +27,7 @@ pub(in crate::capture) struct Speaker {
 
 /// The streams of the connections that need looking at.
 pub(in crate::capture) struct Talks {
-    talks: Vec<Option<Box<Talk>>>,
+    open: Vec<Option<Box<Talk>>>,
     free: Vec<u32>,
     /// Bytes of segments held, all streams together.
     held: usize,
@@ -70,7 +73,7 @@ struct Waiting {
 impl Talks {
     pub(in crate::capture) fn new(bounds: &Bounds, depth: u64) -> Self {
         Self {
-            talks: Vec::new(),
+            open: Vec::new(),
             free: Vec::new(),
             held: 0,
             limits: Limits {
@@ -106,8 +109,11 @@ impl Talks {
         entry.spoken = Spoken::Upgraded;
         let next = entry.next;
         let talk = self.talk(entry);
-        for (stream, next) in talk.streams.iter_mut().zip(next) {
-            *stream = Stream { next, begun: true, offset: stream.offset, ..Stream::default() };
+        let others =
+            talk.streams.iter_mut().zip(next).filter(|(stream, _)| !stream.listener.is_tls());
+        for (stream, next) in others {
+            let offset = stream.offset;
+            *stream = Stream { next, offset, begun: true, ..Stream::default() };
             stream.listener = Listener::for_tls();
         }
         if let Some(stream) = talk.streams.get_mut(speaker.from) {
@@ -142,7 +148,7 @@ impl Talks {
             *next = end;
         }
         if done {
-            stream.next = end_or(stream.next, end);
+            stream.next = later(stream.next, end);
         } else {
             let mut hearing = Hearing { limits, entry, found: &mut talk.found, sink };
             let (grown, skipped) = stream.accept(speaker, payload, held, &mut hearing);
@@ -159,7 +165,7 @@ impl Talks {
             let Some(stream) = talk.streams.get_mut(end) else { continue };
             let mut hearing = Hearing { limits: self.limits, entry, found: &mut talk.found, sink };
             self.held = self.held.saturating_sub(stream.flush(&mut hearing));
-            let lost = stream.holes.drain(..).fold(Gap::default(), |gap, hole| gap.and(hole));
+            let lost = stream.holes.drain(..).fold(Gap::default(), Gap::and);
             note(&mut talk.found, end, lost);
         }
         talk.found
@@ -169,20 +175,20 @@ impl Talks {
     fn talk(&mut self, entry: &mut Entry) -> &mut Talk {
         if entry.talk == NONE {
             entry.talk = self.free.pop().unwrap_or_else(|| {
-                self.talks.push(None);
-                u32::try_from(self.talks.len() - 1).unwrap_or(NONE)
+                self.open.push(None);
+                u32::try_from(self.open.len() - 1).unwrap_or(NONE)
             });
         }
         #[expect(
             clippy::indexing_slicing,
             reason = "an entry's place is never freed while the entry has it"
         )]
-        self.talks[entry.talk as usize].get_or_insert_default()
+        self.open[entry.talk as usize].get_or_insert_default()
     }
 
     /// Frees the streams that have nothing to say and nothing to wait for.
     fn settle(&mut self, entry: &mut Entry) {
-        let Some(Some(talk)) = self.talks.get(entry.talk as usize) else { return };
+        let Some(Some(talk)) = self.open.get(entry.talk as usize) else { return };
         let idle = (0..2).all(|end| {
             let quiet =
                 talk.streams.get(end).is_none_or(|s| s.waiting.is_empty() && s.holes.is_empty());
@@ -196,7 +202,7 @@ impl Talks {
     }
 
     fn remove(&mut self, entry: &mut Entry) -> Option<Box<Talk>> {
-        let talk = self.talks.get_mut(entry.talk as usize)?.take();
+        let talk = self.open.get_mut(entry.talk as usize)?.take();
         self.free.push(entry.talk);
         entry.talk = NONE;
         talk
@@ -376,22 +382,4 @@ fn note(found: &mut Found, end: End, lost: Gap) {
         gap.holes += lost.holes;
         gap.bytes += lost.bytes;
     }
-}
-
-/// Order of sequence numbers (RFC 9293 §3.4).
-const fn is_before(one: u32, other: u32) -> bool {
-    one.wrapping_sub(other).cast_signed() < 0
-}
-
-const fn later(one: u32, other: u32) -> u32 {
-    if is_before(one, other) { other } else { one }
-}
-
-const fn earlier(one: u32, other: u32) -> u32 {
-    if is_before(one, other) { one } else { other }
-}
-
-/// The later of the two, for a stream that nobody listens to any more.
-const fn end_or(next: u32, end: u32) -> u32 {
-    later(next, end)
 }

@@ -1,7 +1,9 @@
 //! TLS records as far as they are in clear: hellos and, before TLS 1.3, certificates. Nothing is decrypted.
 
-use crate::capture::entry::{End, seen};
-use crate::capture::{Chain, Handshake, TlsHello};
+use crate::capture::{
+    Chain, Handshake, TlsHello,
+    entry::{End, seen},
+};
 use crate::flow::{Alpn, Host, ServerName, TlsVersion};
 
 use super::found::Found;

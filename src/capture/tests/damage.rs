@@ -17,6 +17,11 @@ fn frames() -> Vec<Bytes> {
     wire.frame(0, ACK, 100, b"behind a hole");
     let mut web = Wire::new("[2001:db8::1]:50000", "[2001:db8::2]:80").open();
     web = web.ask(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n").close();
+    [wire.frames, web.frames, wrapped()].concat()
+}
+
+/// The same datagram in tags and tunnels, and fragments.
+fn wrapped() -> Vec<Bytes> {
     let inner = ipv4(([10, 0, 0, 1], [10, 0, 0, 2]), 17, (1, 0), &udp(1000, 53, b"question"));
     let outer = |protocol: u8, payload: &[u8]| {
         eth(
@@ -29,8 +34,7 @@ fn frames() -> Vec<Bytes> {
             ),
         )
     };
-    let mut frames = [wire.frames, web.frames].concat();
-    frames.extend([
+    vec![
         eth(0x88a8, &tag(7, 0x8100, &tag(9, 0x0800, &inner))),
         eth(0x8847, &join(&[&[0, 1, 0x11, 64], &inner])),
         eth(
@@ -68,8 +72,7 @@ fn frames() -> Vec<Bytes> {
         eth(0x0800, &ipv4(([10, 0, 0, 1], [10, 0, 0, 2]), 17, (3, 0x2000), &[5; 24])),
         eth(0x0800, &ipv4(([10, 0, 0, 1], [10, 0, 0, 2]), 17, (3, 3), &[5; 24])),
         eth(50, &join(&[&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner])),
-    ]);
-    frames
+    ]
 }
 
 fn blocks() -> Bytes {
@@ -84,7 +87,7 @@ fn blocks() -> Bytes {
 }
 
 /// Reads and checks what must hold for every input.
-fn survive(file: &[u8]) -> Coverage {
+pub(super) fn survive(file: &[u8]) -> Coverage {
     let bounds = Bounds { connections: 16, datagrams: 4, stream_bytes: 4096, ..Bounds::default() };
     let mut handed = 0;
     let coverage = read_bytes("damaged", file.to_vec(), &bounds, &mut |each: Connection| {

@@ -116,8 +116,8 @@ fn tags_and_labels_are_read_over() {
     }
 }
 
-#[test]
-fn the_inner_flow_of_a_tunnel_is_judged_and_the_outer_reported() {
+/// A tunnel's frame, the layers of what is inside, and the responder of the outer connection.
+fn tunnels() -> Vec<(Bytes, &'static str, &'static str)> {
     let frame = eth(0x0800, &question());
     let vxlan = join(&[&[8, 0, 0, 0, 0, 0, 42, 0], &frame]);
     let geneve = join(&[&[1, 0, 0x65, 0x58, 0, 0, 42, 0], &[1, 2, 3, 0], &frame]);
@@ -128,7 +128,7 @@ fn the_inner_flow_of_a_tunnel_is_judged_and_the_outer_reported() {
         &question(),
     ]);
     let ayiya = join(&[&[0x44, 0x52, 0x11, 41, 0, 0, 0, 0], &[0; 16], &[0; 20], &question_six()]);
-    let table: Vec<(Bytes, &str, &str)> = vec![
+    vec![
         (outer(4, &question()), "eth/ipv4/ipv4", "198.51.100.2:0"),
         (outer(41, &question_six()), "eth/ipv4/ipv6", "198.51.100.2:0"),
         (outer(47, &gre(0, 0x0800, &question())), "eth/ipv4/gre/ipv4", "198.51.100.2:0"),
@@ -154,7 +154,6 @@ fn the_inner_flow_of_a_tunnel_is_judged_and_the_outer_reported() {
             "198.51.100.2:0",
         ),
         (outer(97, &join(&[&[0x30, 0], &frame])), "eth/ipv4/etherip/eth/ipv4", "198.51.100.2:0"),
-        (outer(51, &join(&[&[17, 4], &[0; 22], &udp(50_000, 53, b"question")])), "eth/ipv4/ah", ""),
         (outer_udp(4789, &vxlan), "eth/ipv4/udp/vxlan:42/eth/ipv4", "198.51.100.2:4789"),
         (outer_udp(6081, &geneve), "eth/ipv4/udp/geneve:42/eth/ipv4", "198.51.100.2:6081"),
         (
@@ -170,18 +169,25 @@ fn the_inner_flow_of_a_tunnel_is_judged_and_the_outer_reported() {
         (outer_udp(2152, &gtp), "eth/ipv4/udp/gtp/ipv4", "198.51.100.2:2152"),
         (outer_udp(3544, &question_six()), "eth/ipv4/udp/teredo/ipv6", "198.51.100.2:3544"),
         (outer_udp(5072, &ayiya), "eth/ipv4/udp/ayiya/ipv6", "198.51.100.2:5072"),
-    ];
-    for (frame, layers, responder) in table {
-        if layers.ends_with("/ah") {
-            let (found, _) = connections(&plain(&[frame]));
-            assert_eq!((&*found[0].layers, found[0].protocol), (layers, Protocol::Udp));
-            continue;
-        }
+    ]
+}
+
+#[test]
+fn the_inner_flow_of_a_tunnel_is_judged_and_the_outer_reported() {
+    for (frame, layers, responder) in tunnels() {
         let (found, _) = check(1, frame, layers);
         assert_eq!(found.len(), 2, "{layers}");
         let outer = found.iter().find(|each| each.carrier).unwrap_or_else(|| panic!("{layers}"));
         assert_eq!(outer.responder.to_string(), responder, "{layers}");
     }
+}
+
+#[test]
+fn what_is_only_authenticated_is_read() {
+    let protected = join(&[&[17, 4], &[0; 22], &udp(50_000, 53, b"question")]);
+    let (found, _) = connections(&plain(&[outer(51, &protected)]));
+    assert_eq!((&*found[0].layers, found[0].protocol), ("eth/ipv4/ah", Protocol::Udp));
+    assert_eq!(found[0].bytes_to_responder, 8);
 }
 
 #[test]

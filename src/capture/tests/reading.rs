@@ -47,7 +47,7 @@ fn interfaces_have_their_own_link_type_and_unit_of_time() {
         let mut file = section(order);
         file.extend(interface(order, 1, None));
         file.extend(interface(order, 101, Some(9)));
-        file.extend(interface(order, 1, Some(0x80 | 10)));
+        file.extend(interface(order, 1, Some(0x8a)));
         for (index, frame) in (0..).zip(&frames) {
             let millis = u64::from(START) * 1000 + index;
             file.extend(match index % 3 {
@@ -169,7 +169,7 @@ fn files_that_overlap_in_time_are_merged() {
     let mut found = Vec::new();
     let coverage =
         read_all(&[&sides[1], &sides[0]], &Bounds::default(), &mut |each: Connection| {
-            found.push(each)
+            found.push(each);
         });
     holds_the_conversation(&found, &coverage, "two directions in two files");
     assert!(!found[0].inferred);

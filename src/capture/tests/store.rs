@@ -92,7 +92,7 @@ pub(super) fn interface(order: Order, link: u16, resolution: Option<u8>) -> Byte
 }
 
 pub(super) fn packet(order: Order, interface: u32, ticks: u64, frame: &[u8]) -> Bytes {
-    let (high, low) = ((ticks >> 32) as u32, ticks as u32);
+    let [high, low] = [ticks >> 32, ticks & 0xffff_ffff].map(|half| u32::try_from(half).unwrap());
     let length = u32::try_from(frame.len()).unwrap();
     let head = [interface, high, low, length, length].map(|number| order.four(number)).concat();
     block(order, 6, &[&head[..], frame].concat())

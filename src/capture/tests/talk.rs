@@ -194,11 +194,27 @@ fn tls_after_clear_text_is_found() {
 }
 
 #[test]
+fn tls_through_a_proxy_is_found_behind_the_request_for_it() {
+    let spoken = handshake(&rustls::version::TLS12);
+    let mut wire = Wire::new(CLIENT, "10.13.0.1:3128").open();
+    wire = wire.ask(b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n");
+    wire = wire.tell(b"HTTP/1.1 200 OK\r\n\r\n");
+    for (end, bytes) in &spoken.flights {
+        wire = if *end == 0 { wire.ask(bytes) } else { wire.tell(bytes) };
+    }
+    let one = only(&wire.frames);
+    assert_eq!((one.application, said(&one.heads).len()), (Application::Upgraded, 1));
+    assert_eq!(one.hello.unwrap().server_name, name());
+    assert_eq!(one.handshake.unwrap().version, TlsVersion::Tls12);
+    assert_eq!(&*one.client_chain.unwrap().certificates[0], spoken.client.as_slice());
+}
+
+#[test]
 fn old_hellos_are_known_as_old() {
     let ssl2 = [&[0x80, 0x2e, 1, 3, 0, 0, 21, 0, 0, 0, 16][..], &[7; 37]].concat();
     let mut ssl3 =
         [&[0x16, 3, 0, 0, 45, 1, 0, 0, 41, 3, 0][..], &[9; 32], &[0, 0, 2, 0, 5, 1, 0]].concat();
-    for hello in [&mut ssl3.clone(), &mut ssl2.clone()] {
+    for hello in [&ssl3, &ssl2] {
         let one = only(&Wire::new(CLIENT, SERVER).open().ask(hello).frames);
         let hello = one.hello.unwrap();
         assert_eq!(

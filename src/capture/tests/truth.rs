@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use crate::capture::{Bounds, Connection, Coverage, Input, Protocol, read};
 
+use super::damage::survive;
+
 #[derive(Deserialize)]
 struct Line {
     file: String,
@@ -71,4 +73,26 @@ fn connections(path: &Path) -> (BTreeSet<Flow>, Coverage) {
     };
     let coverage = read(&[Input::Path(path.to_owned())], &Bounds::default(), &mut sink).unwrap();
     (seen, coverage)
+}
+
+#[test]
+#[ignore = "needs a directory of captures in SEKISHO_CAPTURES"]
+fn no_damage_to_a_real_capture_breaks_the_reading() {
+    let folder = PathBuf::from(std::env::var_os("SEKISHO_CAPTURES").expect("SEKISHO_CAPTURES"));
+    let mut pending = vec![folder];
+    while let Some(path) = pending.pop() {
+        if path.is_dir() {
+            pending.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let bytes = std::fs::read(&path).unwrap();
+        for step in 0..40 {
+            survive(&bytes[..bytes.len() * step / 40]);
+            let mut damaged = bytes.clone();
+            for at in (step * 7..bytes.len()).step_by(997 + step * 13) {
+                damaged[at] ^= 1 << (at % 8);
+            }
+            survive(&damaged);
+        }
+    }
 }
