@@ -64,6 +64,22 @@ pub struct Connection {
     pub gap_to_initiator: Gap,
 }
 
+impl Connection {
+    /// With its ends changed over: what was said toward the one was said toward the other.
+    #[must_use]
+    pub fn turned(self) -> Self {
+        Self {
+            initiator: self.responder,
+            responder: self.initiator,
+            bytes_to_responder: self.bytes_to_initiator,
+            bytes_to_initiator: self.bytes_to_responder,
+            gap_to_responder: self.gap_to_initiator,
+            gap_to_initiator: self.gap_to_responder,
+            ..self
+        }
+    }
+}
+
 /// The protocol above IP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {

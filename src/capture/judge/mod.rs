@@ -18,7 +18,7 @@ mod paper;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 pub use clause::Broken;
@@ -112,6 +112,15 @@ impl Judge {
     /// The appliance's place.
     pub fn own(&self) -> &Own {
         &self.own
+    }
+
+    /// The same connection with its ends as the law knows them: where the opening was not seen, the end that is a
+    /// listener of the box or an endpoint of a system did not open it.
+    pub fn oriented(&self, connection: Connection) -> Connection {
+        let serves = |end: SocketAddr| self.own.listens(end) || self.engine.site_of(end).is_some();
+        let turned = serves(connection.initiator) && !serves(connection.responder);
+        let likely = connection.inferred && connection.hello.is_none();
+        if likely && turned { connection.turned() } else { connection }
     }
 
     /// Answers one connection.

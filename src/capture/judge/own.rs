@@ -106,6 +106,11 @@ impl Own {
         all.filter(|listening| listening.refuses).map(|listening| listening.name.clone()).collect()
     }
 
+    /// Whether a listener or the HTTP port of the box stands there.
+    pub(super) fn listens(&self, at: SocketAddr) -> bool {
+        self.listening(at).is_some() || self.is_admin(at)
+    }
+
     /// The listener at `to`: a name, or that none stands there, or (`None`) that it is not known.
     pub(super) fn listener(&self, to: SocketAddr, nowhere: &Name) -> Option<Name> {
         self.listeners.as_ref()?;

@@ -290,3 +290,27 @@ fn the_ledger_is_due_what_passed_through_the_box_and_what_reached_the_centre() {
     assert!(!due(&secure(CLIENT, "10.13.20.1:443")), "inside the union");
     assert_eq!(judge.own().leg(&secure(CLIENT, TOKYO)), Leg::Beside);
 }
+
+#[test]
+fn of_a_connection_found_open_the_end_that_serves_did_not_open_it() {
+    let judge = judge();
+    let found_open = |from: &str, to: &str| Connection {
+        inferred: true,
+        application: Application::Unknown,
+        bytes_to_responder: 7,
+        ..tcp(from, to)
+    };
+    for (server, client) in [(LISTENER, CLIENT), (TOKYO, LINE), (GUARD, CLIENT)] {
+        let turned = judge.oriented(found_open(server, client));
+        assert_eq!((turned.initiator, turned.responder), (socket(client), socket(server)));
+        assert_eq!((turned.bytes_to_initiator, turned.bytes_to_responder), (7, 0));
+        let right = found_open(client, server);
+        assert_eq!(judge.oriented(right.clone()), right);
+        let seen = Connection { inferred: false, ..found_open(server, client) };
+        assert_eq!(judge.oriented(seen.clone()), seen, "its opening was seen");
+    }
+    assert_eq!(
+        said(&judge, &judge.oriented(found_open(TOKYO, LINE))),
+        "outbound not_yet packet 17"
+    );
+}

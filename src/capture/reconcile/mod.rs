@@ -150,10 +150,12 @@ impl Witness {
             self.beyond += 1;
             return;
         };
-        self.by_ends
-            .entry(ends(connection.initiator, connection.responder))
-            .or_default()
-            .push(number);
+        let (from, to) = (connection.initiator, connection.responder);
+        self.by_ends.entry(ends(from, to)).or_default().push(number);
+        // Who opened it is only likely, and the entry knows better.
+        if connection.inferred {
+            self.by_ends.entry(ends(to, from)).or_default().push(number);
+        }
         self.seen.push(Seen {
             unrecorded: Unrecorded::of(connection, leg),
             ended: connection.ended,

@@ -68,6 +68,7 @@ impl<'a> Survey<'a> {
 
 impl Sink for Survey<'_> {
     fn connection(&mut self, connection: Connection) {
+        let connection = self.judge.oriented(connection);
         let judged = self.judge.judge(&connection);
         self.tally.add(self.judge, &connection, &judged);
         self.show(&connection, &judged);
