@@ -34,7 +34,7 @@ fault 'EIO on write'          503 "$segment" write:error=EIO:when=4..6
 fault 'EROFS on write'        503 "$segment" write:error=EROFS:when=4..6
 fault 'EIO on fdatasync'      503 "$segment" fdatasync:error=EIO:when=4..6
 fault 'ENOSPC on fdatasync'   503 "$segment" fdatasync:error=ENOSPC:when=4..6
-fault 'EIO on a checkpoint'   503 checkpoints fdatasync:error=EIO:when=1..3
+fault 'EIO on a checkpoint'   503 checkpoints fdatasync:error=EIO:when=2..3
 sed -i 's/sync_timeout: 30s/sync_timeout: 1s/' appliance.yaml
 fault 'an fsync of 3 s'       503 "$segment" fdatasync:delay_enter=3000000:when=4
 sed -i 's/when_unwritable: refuse/when_unwritable: continue/' appliance.yaml

@@ -6,6 +6,7 @@ mod fault;
 mod format;
 mod order;
 mod secrecy;
+mod tampered;
 
 use std::collections::BTreeMap;
 use std::io;
