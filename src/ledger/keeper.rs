@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::entry::{Body, Kind};
 use super::file;
+use super::hint;
 use super::key;
 use super::line;
 use super::resume;
@@ -160,6 +161,8 @@ impl Keeper {
                 break;
             }
             fs::remove_file(&segment.path)?;
+            // Whoever wrote before there were hints has none.
+            let _gone = fs::remove_file(hint::path(&self.directory, segment.first));
             file::sync_parent(&segment.path)?;
             tracing::info!(
                 from = subtrees.first(),

@@ -8,7 +8,7 @@ use super::note::{Checkpoint, NoteError, SigningKey, VerifierKey};
 use super::settings::{LedgerError, Settings};
 
 /// Secret.
-const KEY: &str = "ledger.key";
+pub(super) const SECRET: &str = "ledger.key";
 /// For everybody.
 pub(super) const PUBLIC: &str = "ledger.pub";
 /// A copy of a recent checkpoint. It lies apart from the ledger, so that an old copy of the whole ledger directory
@@ -27,7 +27,7 @@ pub fn verifier(state: &Path) -> Result<VerifierKey, LedgerError> {
 
 /// The key of earlier starts; `None` before the first.
 pub(super) fn load(state: &Path) -> Result<Option<SigningKey>, LedgerError> {
-    let path = state.join(KEY);
+    let path = state.join(SECRET);
     let text = file::read(&path).map_err(LedgerError::io("read", &path))?;
     let key = text.map(|text| SigningKey::parse(text.trim_end()));
     key.transpose().map_err(LedgerError::key(&path))
@@ -37,7 +37,7 @@ pub(super) fn load(state: &Path) -> Result<Option<SigningKey>, LedgerError> {
 pub(super) fn make(settings: &Settings) -> Result<SigningKey, LedgerError> {
     let state = &settings.state;
     file::make_directory(state).map_err(LedgerError::io("make", state))?;
-    let path = state.join(KEY);
+    let path = state.join(SECRET);
     let key = SigningKey::generate(&origin(settings)).map_err(LedgerError::key(&path))?;
     forget_head(state)?;
     let public = format!("{}\n", key.verifier());

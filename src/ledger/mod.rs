@@ -9,29 +9,40 @@
 //! `checkpoints`; a closed segment leaves its [`Subtrees`]; the `keeper` compresses and prunes; `resume` holds a start to
 //! what was signed. The files are a public format: `docs/ledger.md`.
 //!
+//! Whoever reads it, also beside a running writer: `reading` gives the lines, [`Record`] an entry, `show` those somebody
+//! wants to see; `verify` holds lines, checkpoints and outsiders' heads against each other; `prove` makes one entry stand
+//! for itself; `seal` ends it.
+//!
 //! A [`Receipt`] is made here and nowhere else; it is what a permit is claimed from.
 
 mod batch;
 mod checkpoints;
 mod entry;
 mod file;
+mod hint;
 mod json;
 mod keeper;
 mod key;
 mod limit;
 mod line;
 pub mod note;
+pub mod prove;
+pub mod reading;
 mod receipt;
+mod record;
 mod recover;
 mod resume;
+pub mod seal;
 mod segment;
 mod settings;
 mod shared;
+pub mod show;
 mod signer;
 mod state;
 mod stats;
 mod subtree;
 pub mod tree;
+pub mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -49,6 +60,7 @@ use std::time::Duration;
 pub use entry::{Body, ClientFacts, ConnectionId, Entry, Kind, PolicyDigest, RequestFacts};
 pub use key::verifier;
 pub use receipt::{Kept, Receipt, Unwritable};
+pub use record::{Head, Record};
 pub use settings::{LedgerError, Settings};
 pub use stats::{Durations, Stats};
 pub use subtree::Subtrees;
@@ -95,6 +107,9 @@ impl Ledger {
     /// box file says `refuse` (under `continue` it is set aside and a new one begins, which a gap entry records).
     pub fn open(settings: Settings) -> Result<Self, LedgerError> {
         let directory = Directory::lock(&settings.directory)?;
+        if seal::is_sealed(&settings.directory) {
+            return Err(LedgerError::Sealed { directory: settings.directory });
+        }
         let recovered = recover::recover(&directory, &settings)?;
         Self::start(settings, Box::new(directory), recovered, true)
     }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::checkpoints;
 use super::file;
+use super::hint::{self, Hints};
 use super::key;
 use super::settings::LedgerError;
 use super::subtree::Subtrees;
@@ -30,6 +31,8 @@ pub(super) trait Store: Send {
     fn begin(&mut self, first: u64) -> io::Result<Box<dyn Sink>>;
     /// Keeps the subtrees of a segment that ends; to do it again changes nothing.
     fn end(&mut self, subtrees: &Subtrees) -> io::Result<()>;
+    /// Keeps hints to the lines of the segment that begins with `first`; where that fails, nothing else does.
+    fn hint(&mut self, _first: u64, _hints: &[u8]) {}
     /// Bytes that may still be written.
     fn free(&self) -> io::Result<u64>;
 }
@@ -38,6 +41,7 @@ pub(super) trait Store: Send {
 #[derive(Debug)]
 pub(super) struct Directory {
     path: PathBuf,
+    hints: Hints,
     /// Holds the lock until the writer ends.
     _lock: File,
 }
@@ -49,7 +53,7 @@ impl Directory {
         let name = path.join("lock");
         let lock = options().create(true).open(&name).map_err(LedgerError::io("open", &name))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), hints: Hints::default(), _lock: lock }),
             Err(Errno::WOULDBLOCK) => Err(LedgerError::Busy { directory: path.to_owned() }),
             Err(error) => Err(LedgerError::io("lock", name)(error.into())),
         }
@@ -102,7 +106,7 @@ impl Directory {
     pub(super) fn quarantine(&self, boot: u64, state: &Path) -> io::Result<PathBuf> {
         let aside = self.path.join(format!("quarantine-{boot}"));
         fs::create_dir(&aside)?;
-        let all = [".jsonl", ".jsonl.zst", ".tree"].map(|suffix| named(&self.path, suffix));
+        let all = [".jsonl", ".jsonl.zst", ".tree", hint::SUFFIX].map(|suffix| named(&self.path, suffix));
         for files in all {
             for (_, path) in files? {
                 move_into(&aside, &path)?;
@@ -163,6 +167,10 @@ impl Store for Directory {
 
     fn end(&mut self, subtrees: &Subtrees) -> io::Result<()> {
         self.replace(&self.tree(subtrees.first()), subtrees.to_string().as_bytes())
+    }
+
+    fn hint(&mut self, first: u64, hints: &[u8]) {
+        self.hints.append((&self.path, first), hints);
     }
 
     fn free(&self) -> io::Result<u64> {

@@ -67,6 +67,11 @@ impl Settings {
 /// Why the ledger could not be opened.
 #[derive(Debug)]
 pub enum LedgerError {
+    /// It was sealed: its life is over.
+    Sealed {
+        /// The ledger's directory.
+        directory: PathBuf,
+    },
     /// Another process writes it.
     Busy {
         /// The ledger's directory.
@@ -142,7 +147,7 @@ impl LedgerError {
     /// Why what is on disk cannot be continued, as a gap entry says it; `None` where it is not the ledger's fault.
     pub(super) const fn damage(&self) -> Option<&'static str> {
         match self {
-            Self::Busy { .. } | Self::Io { .. } | Self::Key { .. } => None,
+            Self::Sealed { .. } | Self::Busy { .. } | Self::Io { .. } | Self::Key { .. } => None,
             Self::Damaged { .. } => Some("damaged line"),
             Self::Missing { .. } => Some("missing segment"),
             Self::RolledBack { .. } => Some("rolled back"),
@@ -158,6 +163,11 @@ const REMEDY: &str = "keep the directory as evidence: move it away, with `ledger
 impl fmt::Display for LedgerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Sealed { directory } => write!(
+                f,
+                "the ledger in `{}` was sealed and takes no more entries; to run this box again, name another `ledger.directory` and another `state`",
+                directory.display()
+            ),
             Self::Busy { directory } => {
                 write!(f, "the ledger in `{}` is written by another process", directory.display())
             }
@@ -197,7 +207,8 @@ impl std::error::Error for LedgerError {
         match self {
             Self::Io { error, .. } => Some(error),
             Self::Key { error, .. } => Some(error),
-            Self::Busy { .. }
+            Self::Sealed { .. }
+            | Self::Busy { .. }
             | Self::Damaged { .. }
             | Self::Missing { .. }
             | Self::RolledBack { .. }

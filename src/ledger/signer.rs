@@ -4,6 +4,7 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use super::hint;
 use super::note::{Checkpoint, SigningKey};
 use super::subtree::Subtrees;
 use super::tree::{Frontier, Hash, Range, leaf};
@@ -17,13 +18,15 @@ const EVERY: Duration = Duration::from_secs(9);
 pub(super) struct Tree {
     before: Frontier,
     within: Range,
+    /// Of appended lines, until they are taken.
+    hints: Vec<u8>,
 }
 
 impl Tree {
     /// The tree at the beginning of a segment.
     pub(super) const fn new(before: Frontier) -> Self {
         let within = Range::new(before.size());
-        Self { before, within }
+        Self { before, within, hints: Vec::new() }
     }
 
     /// How many entries it has.
@@ -42,9 +45,16 @@ impl Tree {
         while let Some(end) = memchr::memchr(b'\n', rest)
             && let Some((line, after)) = rest.split_at_checked(end)
         {
-            self.within.append(leaf(line));
+            let leaf = leaf(line);
+            self.hints.extend_from_slice(&hint::of(leaf));
+            self.within.append(leaf);
             rest = after.get(1..).unwrap_or_default();
         }
+    }
+
+    /// The first entry of the segment, and the hints of lines that were appended since the last time.
+    pub(super) fn take_hints(&mut self) -> (u64, Vec<u8>) {
+        (self.within.span().begin + 1, std::mem::take(&mut self.hints))
     }
 
     /// The whole tree.

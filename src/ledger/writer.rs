@@ -108,6 +108,8 @@ impl Writer {
                     }
                     // Nobody waits for this any more: what is on disk was told.
                     self.signer.tree.append(self.hand.bytes());
+                    let (first, hints) = self.signer.tree.take_hints();
+                    self.store.hint(first, &hints);
                     self.look_if_due();
                 }
                 Job::Look => self.look(),

@@ -7,6 +7,7 @@ mod format;
 mod order;
 mod secrecy;
 mod tampered;
+mod verified;
 
 use std::collections::BTreeMap;
 use std::io;
