@@ -119,7 +119,11 @@ pub fn size(bytes: u64) -> String {
         name = unit.next();
     }
     let name = name.copied().unwrap_or("EiB");
-    if bytes < 1024 || whole >= 100 { format!("{whole} {name}") } else { format!("{whole}.{tenths} {name}") }
+    if bytes < 1024 || whole >= 100 {
+        format!("{whole} {name}")
+    } else {
+        format!("{whole}.{tenths} {name}")
+    }
 }
 
 #[cfg(test)]
@@ -130,9 +134,10 @@ mod tests {
     #[test]
     fn numbers_are_written_for_people() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0, 1023, 1024, 1536, 8 << 20, 300 << 30].map(size), [
-            "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "8.0 MiB", "300 GiB"
-        ]);
+        assert_eq!(
+            [0, 1023, 1024, 1536, 8 << 20, 300 << 30].map(size),
+            ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "8.0 MiB", "300 GiB"]
+        );
         assert_eq!(size(u64::MAX), "15.9 EiB");
     }
 
@@ -140,7 +145,10 @@ mod tests {
     fn moments_are_those_of_the_laws_zone() {
         let tokyo = Clock { offset: 32_400 };
         let late = Timestamp::parse("2026-11-21T15:00:00Z").unwrap();
-        assert_eq!((tokyo.moment(late), tokyo.zone()), ("2026-11-22 00:00:00".into(), "+09:00".into()));
+        assert_eq!(
+            (tokyo.moment(late), tokyo.zone()),
+            ("2026-11-22 00:00:00".into(), "+09:00".into())
+        );
         assert_eq!(Clock::date_of_day(tokyo.day(late)), "2026-11-22");
     }
 }

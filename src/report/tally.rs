@@ -352,7 +352,10 @@ mod tests {
     fn a_period_is_counted_by_rule_site_day_and_reason() {
         let at = |text| Timestamp::parse(text).unwrap();
         let scope = Scope {
-            period: Period { from: at("2026-11-22T00:00:00+09:00"), to: at("2026-11-24T00:00:00+09:00") },
+            period: Period {
+                from: at("2026-11-22T00:00:00+09:00"),
+                to: at("2026-11-24T00:00:00+09:00"),
+            },
             clock: Clock { offset: 32_400 },
             sites: [("10.200.1.10:443".into(), "tokyo".into())].into(),
         };
@@ -366,7 +369,11 @@ mod tests {
         assert_eq!(tally.days[&first], Day { passed: 1, refused: 0 });
         assert_eq!(tally.days[&(first + 1)], Day { passed: 0, refused: 41 });
         assert_eq!((tally.reverse.count, tally.reverse.listed.len()), (41, 1));
-        assert_eq!((tally.refused_in_all(), tally.refused_for(&["method"])), (41, 0), "after the period");
+        assert_eq!(
+            (tally.refused_in_all(), tally.refused_for(&["method"])),
+            (41, 0),
+            "after the period"
+        );
         assert_eq!((tally.lost, tally.unknown, tally.steps, tally.gaps.count), (3, 1, 1, 3));
         assert_eq!(tally.entries, 7);
     }

@@ -27,7 +27,10 @@ pub(super) struct Arguments {
 }
 
 /// Seals.
-#[expect(clippy::disallowed_methods, reason = "this is the edge: the one reading of the clock of this command")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the edge: the one reading of the clock of this command"
+)]
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Trouble> {
     let appliance = arguments.config.read()?;
     if arguments.confirm != appliance.name.as_str() {
