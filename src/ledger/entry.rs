@@ -99,6 +99,10 @@ pub enum Body {
         accepted: bool,
         /// The law that was offered.
         offered: Option<PolicyDigest>,
+        /// The law in force before; `None` at a start.
+        was: Option<PolicyDigest>,
+        /// What is different by it, one thing each: rules, systems, approvals, certificates, lists.
+        changes: Vec<Masked>,
         /// Where it came from: `disk`, `archive`.
         origin: Masked,
         /// How many faults kept it out.

@@ -134,10 +134,18 @@ fn facts(object: &mut Object<'_>, body: &Body) {
 }
 
 fn policy_facts(object: &mut Object<'_>, body: &Body) {
-    let Body::Policy { accepted, offered, origin, faults, first } = body else { return };
+    let Body::Policy { accepted, offered, was, changes, origin, faults, first } = body else {
+        return;
+    };
     object.flag("accepted", *accepted);
     if let Some(PolicyDigest(digest)) = offered {
         object.hex("offered", digest);
+    }
+    if let Some(PolicyDigest(digest)) = was {
+        object.hex("was", digest);
+    }
+    if !changes.is_empty() {
+        object.texts("changes", changes.iter().map(Masked::as_str));
     }
     object.text("origin", origin.as_str());
     object.number("faults", u64::from(*faults));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::super::{Config, show};
+use crate::cli::{Config, show};
 use super::Trouble;
 use crate::appliance::Appliance;
 use crate::ledger;

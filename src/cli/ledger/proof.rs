@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::super::{Config, Format, complain, show};
+use crate::cli::{Config, Format, complain, show};
 use super::{Trouble, Which, given_key, key};
 use crate::ledger::Record;
 use crate::ledger::note::VerifierKey;

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use super::super::{Config, NOT_RUN, complain, show};
+use crate::cli::{Config, NOT_RUN, complain, show};
 use super::Trouble;
 use crate::flow::Timestamp;
 use crate::ledger::note::encode;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::super::{Format, complain};
+use crate::cli::{Format, complain};
 use super::{Trouble, Which};
 use crate::flow::Timestamp;
 use crate::ledger::Record;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::{Format, show};
+use crate::cli::{Format, show};
 use super::prometheus::{self, Question};
 use super::proof::key_of;
 use super::{Trouble, Which, redecide};

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::appliance::WhenUnwritable::{Continue, Refuse};
 use crate::ledger::note::Checkpoint;
-use crate::ledger::tree::{Frontier, Hash, leaf};
+use crate::ledger::tree::{Frontier, Hash, Range, leaf};
 use crate::ledger::{Entry, Kept, Ledger, LedgerError, Settings, Subtrees, Unwritable, verifier};
 
 const DAY: i64 = 86_400;
@@ -44,7 +44,9 @@ fn leaves(directory: &Path) -> Vec<Hash> {
 
 fn root(leaves: &[Hash]) -> Hash {
     let mut frontier = Frontier::default();
-    leaves.iter().for_each(|leaf| frontier.append(*leaf));
+    for leaf in leaves {
+        frontier.append(*leaf);
+    }
     frontier.root()
 }
 
@@ -310,19 +312,12 @@ async fn subtrees_that_were_changed_are_a_fork_and_a_missing_segment_is_named() 
     let directory = grown().await;
     let newest = trees(directory.path()).pop().unwrap();
     let path = directory.path().join(format!("{:012}.tree", newest.first()));
-    let other = Subtrees {
-        before: newest.before.clone(),
-        within: {
-            let mut w = newest.within.clone();
-            let mut other = crate::ledger::tree::Range::new(w.span().begin);
-            for _ in w.span().begin..w.span().end {
-                other.append(Hash([1; 32]));
-            }
-            w.clone_from(&other);
-            w
-        },
-        until: newest.until,
-    };
+    let span = newest.within.span();
+    let mut within = Range::new(span.begin);
+    for _ in span.begin..span.end {
+        within.append(Hash([1; 32]));
+    }
+    let other = Subtrees { within, ..newest };
     let text = fs::read_to_string(&path).unwrap();
     fs::write(&path, other.to_string()).unwrap();
     let error = refused(directory.path());
