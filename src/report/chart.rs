@@ -12,6 +12,8 @@ const HEIGHT: u64 = 90;
 const LEFT: u64 = 46;
 /// More days than this are drawn together.
 const BARS_MAX: u64 = 124;
+/// A bar is no wider, in hundredths.
+const BAR_MAX: u64 = 2_400;
 const PASSED: &str = "#3b6ea5";
 const REFUSED: &str = "#b4442c";
 
@@ -63,7 +65,7 @@ fn row(counts: &[u64], (top, colour): (u64, &str), name: &str) -> Markup {
         // A bar that is there can be seen.
         let height = scaled(*count, most).max(1);
         let left = LEFT * 100 + index * room;
-        (hundredths(left), bottom - height, hundredths((room * 8 / 10).max(40)), height)
+        (hundredths(left), bottom - height, hundredths((room * 8 / 10).clamp(40, BAR_MAX)), height)
     });
     html! {
         text x="0" y=(top + 10) { (name) }

@@ -56,6 +56,32 @@ impl Lang {
     }
 }
 
+/// A code of the ledger in a reader's words; what has none stays as it was recorded.
+pub fn word(lang: Lang, code: &str) -> &str {
+    let found = WORDS.iter().find(|(known, _)| *known == code);
+    found.map_or(code, |(_, said)| said.of(lang))
+}
+
+const WORDS: &[(&str, Said)] = &[
+    ("accept", Said { ja: "受付", en: "at the door" }),
+    ("arrival", Said { ja: "到着（アドレス）", en: "arrival, by address" }),
+    ("hello", Said { ja: "TLSの開始", en: "start of TLS" }),
+    ("identity", Said { ja: "証明書", en: "certificate" }),
+    ("request", Said { ja: "要求", en: "request" }),
+    ("dial", Said { ja: "接続先", en: "destination" }),
+    ("peer", Said { ja: "相手の証明書", en: "the peer's certificate" }),
+    ("accepted", Said { ja: "採用", en: "accepted" }),
+    ("refused", Said { ja: "却下", en: "refused" }),
+    ("disk", Said { ja: "規則のファイル", en: "the law's files" }),
+    ("archive", Said { ja: "保管した版", en: "the archive" }),
+    ("status", Said { ja: "状態の表示", en: "status shown" }),
+    ("reload", Said { ja: "規則の再読込", en: "reload of the law" }),
+    ("stop", Said { ja: "停止", en: "stop" }),
+    ("prune", Said { ja: "保存期間を過ぎた記録の削除", en: "entries removed in their time" }),
+    ("seal", Said { ja: "台帳の終了", en: "ledger sealed" }),
+    ("done", Said { ja: "完了", en: "done" }),
+];
+
 /// A moment in a zone.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {

@@ -13,7 +13,7 @@ use crate::ledger::recall::{Recall, Recalled};
 use crate::ledger::{PolicyDigest, Record};
 use crate::policy::Engine;
 use crate::policy::model::Protocol;
-use crate::verdict::{Reason, Verdict};
+use crate::verdict::{Reason, Stage, Verdict};
 
 /// Entries that are listed; the rest are counted.
 const LIST_MAX: usize = 200;
@@ -110,20 +110,36 @@ fn is_not_of_the_law(reason: Reason) -> bool {
 }
 
 fn fate(record: &Record, recalled: &Recalled, then: &Then) -> Fate {
-    let verdict = then.engine.decide(&agreed(&then.engine, &recalled.flow));
+    let flow = agreed(&then.engine, &recalled.flow);
+    let verdict = then.engine.decide(&flow);
     let decided = words(&verdict);
     let was = recorded(record);
     // A dial is judged with the request that needs it, which has its own entry.
     let waits = record.kind == "dialled" && matches!(verdict, Verdict::NotYet(_));
     let refuses = Some(Reason::Listener.code());
     let unknown = !then.listeners && record.reason.as_deref() == refuses;
-    if decided == was || waits {
+    if decided == was || waits || is_barred(record, &flow, then) {
         Fate::Same
     } else if recalled.masked_name || unknown {
         Fate::Untold
     } else {
         Fate::Differs(decided)
     }
+}
+
+/// Where no endpoint was left to dial, the refusal names none: it is what the law says of one of them.
+fn is_barred(record: &Record, flow: &Flow, then: &Then) -> bool {
+    if record.stage.as_deref() != Some(Stage::Dial.code()) || flow.endpoint.is_some() {
+        return false;
+    }
+    let was = recorded(record);
+    let systems = then.engine.model().systems.values();
+    let mut endpoints =
+        systems.filter_map(|system| system.upstream.as_ref()).flat_map(|it| &it.endpoints);
+    endpoints.any(|it| {
+        let flow = Flow { endpoint: Some(it.address), ..flow.clone() };
+        words(&then.engine.decide(&flow)) == was
+    })
 }
 
 /// `allow register`, `deny method`, `not_yet`.
@@ -179,6 +195,23 @@ mod tests {
             redecided.ask(record, |_digest| known.then(|| then.clone()));
         }
         redecided
+    }
+
+    #[test]
+    fn a_refusal_after_every_endpoint_was_tried_names_none_and_is_asked_of_each() {
+        let [opened, ..] = records("POST");
+        let refused = |reason: &str| {
+            line(
+                5,
+                &format!(
+                    r#""kind":"refused","connection":1,"stage":"dial","verdict":"deny","reason":"{reason}","rule":"register","facts":{{"method":"POST","path":"/exchange/register/*"}}"#
+                ),
+            )
+        };
+        let found = asked(&[opened.clone(), refused("site_not_declared")], true);
+        assert_eq!((found.same, found.differing), (2, 0), "{:?}", found.listed);
+        let found = asked(&[opened, refused("outside_country")], true);
+        assert_eq!((found.same, found.differing), (1, 1));
     }
 
     fn records(method: &str) -> [Record; 4] {

@@ -247,7 +247,9 @@ impl Tally {
     fn opened(&mut self, record: &Record) {
         add(&mut self.versions, record.fact("tls").unwrap_or("-"), 1);
         let names = record.facts.get("identities").and_then(serde_json::Value::as_array);
-        for name in names.into_iter().flatten().filter_map(serde_json::Value::as_str) {
+        // Of a key's pin nothing is recorded but that there was one.
+        let names = names.into_iter().flatten().filter_map(serde_json::Value::as_str);
+        for name in names.filter(|name| !name.ends_with(":*")) {
             if self.identities.len() < LIST_MAX || self.identities.contains_key(name) {
                 let until = record.fact("not_after").map(str::to_owned);
                 self.identities.insert(name.to_owned(), until);

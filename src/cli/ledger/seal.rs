@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use crate::cli::{Config, NOT_RUN, complain, show};
 use super::Trouble;
+use crate::cli::{Config, NOT_RUN, complain, show};
 use crate::flow::Timestamp;
 use crate::ledger::note::encode;
 use crate::ledger::seal::{Sealing, seal};

@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::cli::{Format, show};
 use super::prometheus::{self, Question};
 use super::proof::key_of;
 use super::{Trouble, Which, redecide};
+use crate::cli::{Format, show};
 use crate::ledger::note::{VerifierKey, encode};
 use crate::ledger::verify::{
     Damage, Doubt, Findings, Harm, Outcome, Place, Progress, Witness, held_in, verify,

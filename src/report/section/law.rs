@@ -116,7 +116,7 @@ pub(in crate::report) fn clauses(council: &Council<'_>) -> Markup {
             thead { tr {
                 th style="width:11%" { (lang.of("条項", "clause")) }
                 th style="width:20%" { (lang.of("求めていること", "what it asks")) }
-                th style="width:11%" { (lang.of("責任", "whose duty")) }
+                th style="width:13%" { (lang.of("責任", "whose duty")) }
                 th style="width:22%" { (lang.of("措置（規則で強制）", "measure, enforced")) }
                 th style="width:19%" { (lang.of("期間中の実績", "operated in the period")) }
                 th { (lang.of("証跡", "evidence")) }
@@ -137,7 +137,7 @@ fn clause_row(council: &Council<'_>, clause: &Clause, standing: &Standing) -> Ma
             td {
                 @if in_line { p { span class="mark" { (lang.of("準じた措置", "in line with it")) } } }
                 p { (clause.how.of(lang)) }
-                (lines(&standing.enforced))
+                @for text in &standing.enforced { p { (text) } }
             }
             td { (lines(&standing.operated)) }
             td { (lines(&standing.evidence)) }

@@ -12,7 +12,7 @@ use maud::{Markup, html};
 
 use super::Council;
 use super::complete::Sure;
-use super::lang::Lang;
+use super::lang::{Lang, word};
 use super::tally::List;
 
 fn sure(council: &Council<'_>) -> Sure {
@@ -44,7 +44,7 @@ fn listed(council: &Council<'_>, list: &List, heads: &[&'static str]) -> Markup 
                 tr {
                     td { (council.clock().moment(entry.at)) }
                     td { (entry.reference) }
-                    @for text in &entry.texts { td { (text) } }
+                    @for text in &entry.texts { td { (word(lang, text)) } }
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::ledger::note::encode;
 use crate::ledger::verify::Findings;
 use crate::report::Council;
 use crate::report::complete::Book;
-use crate::report::lang::{Clock, Lang, grouped};
+use crate::report::lang::{Clock, Lang, grouped, word};
 
 pub(in crate::report) fn summary(council: &Council<'_>) -> Markup {
     let Council { lang, appliance, digest, period, made, tally, .. } = council;
@@ -139,7 +139,7 @@ pub(in crate::report) fn changes(council: &Council<'_>) -> Markup {
             } }
             tr { td { (lang.of("起動", "start")) } td { "—" } td class="n" { (grouped(tally.starts)) } }
             @for ((call, outcome), count) in &tally.operations {
-                tr { td { (call) } td { (outcome) } td class="n" { (grouped(*count)) } }
+                tr { td { (word(lang, call)) } td { (word(lang, outcome)) } td class="n" { (grouped(*count)) } }
             }
         }
     }
