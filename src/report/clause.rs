@@ -237,7 +237,7 @@ pub const CLAUSES: &[Clause] = &[
         duty: Duty::Both,
         reach: Reach::Segment,
         how: said(
-            "本装置の通過と操作を改変検知のできる台帳に記録する",
+            "本装置の通過と操作を改変検知のできる記録簿に記録する",
             "passages and operations of this box are kept in a tamper-evident ledger",
         ),
     },
@@ -252,7 +252,7 @@ pub const CLAUSES: &[Clause] = &[
         duty: Duty::Both,
         reach: Reach::Register,
         how: said(
-            "文書。本装置の台帳の終了は台帳自身に記録する",
+            "文書。本装置の記録簿の終了は記録簿自身に記録する",
             "documents; the end of this box's ledger is recorded in it",
         ),
     },
@@ -276,7 +276,7 @@ pub const CLAUSES: &[Clause] = &[
         duty: Duty::Both,
         reach: Reach::Segment,
         how: said(
-            "台帳の完全性を検証できるようにし、定めた期間保存する",
+            "記録簿の完全性を検証できるようにし、定めた期間保存する",
             "the ledger's integrity can be verified; it is retained for a set time",
         ),
     },

@@ -82,15 +82,15 @@ impl Hole {
     pub fn text(&self, lang: Lang, clock: Clock) -> String {
         let (ja, en) = match self {
             Self::Unverified(what) => (
-                format!("台帳を検証できていません（{what}）"),
+                format!("記録簿を検証できていません（{what}）"),
                 format!("a ledger could not be verified ({what})"),
             ),
             Self::Altered(name) => (
-                format!("台帳に改変の跡があります（{name}）"),
+                format!("記録簿に改変の跡があります（{name}）"),
                 format!("a ledger is altered ({name})"),
             ),
             Self::Untold(name) => (
-                format!("台帳が改変されていないことを確認できません（{name}）"),
+                format!("記録簿が改変されていないことを確認できません（{name}）"),
                 format!("it cannot be told whether a ledger is altered ({name})"),
             ),
             Self::Unsigned(count) => (

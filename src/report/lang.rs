@@ -78,7 +78,7 @@ const WORDS: &[(&str, Said)] = &[
     ("reload", Said { ja: "規則の再読込", en: "reload of the law" }),
     ("stop", Said { ja: "停止", en: "stop" }),
     ("prune", Said { ja: "保存期間を過ぎた記録の削除", en: "entries removed in their time" }),
-    ("seal", Said { ja: "台帳の終了", en: "ledger sealed" }),
+    ("seal", Said { ja: "記録簿の終了", en: "ledger sealed" }),
     ("done", Said { ja: "完了", en: "done" }),
 ];
 

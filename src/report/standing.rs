@@ -202,7 +202,7 @@ impl<'a> Speaker<'a> {
                 self.counted("操作の記録", "operations", operations),
                 self.counted("欠落の記録", "gap entries", tally.gaps.count),
             ],
-            evidence: self.say("台帳の検証結果（3）", "the verification of the ledger (3)"),
+            evidence: self.say("記録簿の検証結果（3）", "the verification of the ledger (3)"),
         }
     }
 
@@ -210,7 +210,7 @@ impl<'a> Speaker<'a> {
         let operations = &self.council.tally.operations;
         let seals =
             operations.iter().filter(|((call, _), _)| call == "seal").map(|(_, n)| *n).sum();
-        self.counted("台帳の終了の記録", "ledgers sealed", seals)
+        self.counted("記録簿の終了の記録", "ledgers sealed", seals)
     }
 
     fn protection(&self) -> Standing {
@@ -227,7 +227,7 @@ impl<'a> Speaker<'a> {
                 || format!("retention: {} days", grouped(days)),
             )],
             operated: vec![self.lang().choose(
-                || format!("検証で異常のなかった台帳：{all}冊のうち{intact}冊"),
+                || format!("検証で異常のなかった記録簿：{all}冊のうち{intact}冊"),
                 || format!("ledgers found intact: {intact} of {all}"),
             )],
             evidence: self.say("署名付きチェックポイント（3）", "signed checkpoints (3)"),
@@ -280,7 +280,7 @@ impl<'a> Speaker<'a> {
                 self.council.tally.passed().dialled,
             )],
             evidence: self.say(
-                "台帳の各接続に自側のアドレスを記録",
+                "記録簿の各接続に自側のアドレスを記録",
                 "each connection's own address is in the ledger",
             ),
         }
@@ -296,7 +296,7 @@ impl<'a> Speaker<'a> {
                 self.counted("到達できなかった接続", "not reached", count),
                 self.lang()
                     .of(
-                        "往復時間：不明（台帳には記録していません。監視の指標にあります）",
+                        "往復時間：不明（記録簿には記録していません。監視の指標にあります）",
                         "round trips: unknown here (not in the ledger; the metrics have them)",
                     )
                     .to_owned(),

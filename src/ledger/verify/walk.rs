@@ -111,7 +111,7 @@ impl<'a> Claims<'a> {
                 }
                 Err(NoteError::Foreign) => self.note(Harm::ForeignKey, found.line),
                 Err(NoteError::Malformed | NoteError::Forged) => {
-                    self.note(Harm::Altered, found.line)
+                    self.note(Harm::Altered, found.line);
                 }
             }
         }

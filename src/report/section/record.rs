@@ -36,7 +36,7 @@ fn completeness(council: &Council<'_>, clock: Clock) -> Markup {
     html! {
         @if council.holes.is_empty() {
             div class="box" { p { (lang.of(
-                "記録はそろっています。台帳は署名のとおりで、期間中の欠落はありません。件数が0のものは、起きていないことを示します。",
+                "記録はそろっています。記録簿は署名のとおりで、期間中の欠落はありません。件数が0のものは、起きていないことを示します。",
                 "The records are complete: the ledgers are as they were signed, and nothing is missing in the period. A count of 0 means that it did not happen.",
             )) } }
         } @else {
@@ -55,7 +55,7 @@ fn completeness(council: &Council<'_>, clock: Clock) -> Markup {
 pub(in crate::report) fn ledger(council: &Council<'_>) -> Markup {
     let lang = council.lang;
     html! {
-        h2 { "3. " (lang.of("台帳", "The ledger")) }
+        h2 { "3. " (lang.of("記録簿", "The ledger")) }
         @for book in council.books { (volume(lang, book)) }
         p class="small" { (lang.of(
             "「控え」をこの装置の外で保管してください。それより古い記録は、後から変えれば必ず分かります（sekisho ledger verify --against 控え）。",

@@ -31,7 +31,7 @@ pub(in crate::report) fn traffic(council: &Council<'_>) -> Markup {
         @if council.tally.residency.count == 0 { p { (sure(council).count(0)) } }
         @else { (listed(council, &council.tally.residency, &[lang.of("理由", "reason"), lang.of("宛先", "address")])) }
         p { (lang.of(
-            "往復時間：不明（台帳には記録していません。監視の指標 sekisho_endpoint_round_trip_min_seconds にあります）。",
+            "往復時間：不明（記録簿には記録していません。監視の指標 sekisho_endpoint_round_trip_min_seconds にあります）。",
             "Round trips: unknown here; the ledger does not hold them, the metric sekisho_endpoint_round_trip_min_seconds does.",
         )) }
     }
