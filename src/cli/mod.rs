@@ -26,6 +26,8 @@ macro_rules! commands {
 mod call;
 
 commands! {
+    /// Judge recorded traffic by the law, and say how much could be judged
+    Capture capture
     /// Check a law: faults, proofs, warnings, scenarios
     Check check
     /// Run the whole system on this machine, without root, and try it
