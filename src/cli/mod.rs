@@ -40,6 +40,8 @@ commands! {
     Run run
     /// Put the law on disk in force, and wait for the outcome
     Reload reload
+    /// Write the council's report of a period, one HTML file
+    Report report
     /// Show how the daemon stands
     Status status
 }

@@ -15,8 +15,8 @@ pub(super) const SUFFIX: &str = ".leaves";
 pub(super) type Hint = [u8; 8];
 
 /// The hint of a leaf.
-pub(super) const fn of(Hash([a, b, c, d, e, f, g, h, ..]): Hash) -> Hint {
-    [a, b, c, d, e, f, g, h]
+pub(super) fn of(leaf: Hash) -> Hint {
+    leaf.0.first_chunk().copied().unwrap_or_default()
 }
 
 /// The file of the segment that is written.

@@ -91,8 +91,8 @@ pub async fn seal(settings: Settings, sealing: Sealing) -> Result<Checkpoint, Se
     let stop = Body::Stop { cause: Masked::own("sealed") };
     let watched = ledger.clone();
     let _receipt = ledger.close(entry(stop)).await.map_err(unwritable)?;
-    let stats = watched.stats();
-    let last = stats.checkpoint.filter(|checkpoint| checkpoint.size == stats.durable);
+    let found = watched.stats();
+    let last = found.checkpoint.filter(|checkpoint| checkpoint.size == found.durable);
     let last = last.ok_or(SealError::Unwritable)?;
     destroy(&state.join(key::SECRET)).map_err(SealError::Io)?;
     let text = format!("sekisho.sealed/1\nat {at}\n{last}");

@@ -97,7 +97,10 @@ pub(super) fn locate(
             continue;
         }
         exact &= hint.is_some();
-        let fits = hint.map_or(line.own == Some(seq), |hint| hint == line.hint);
+        let fits = match hint {
+            Some(hint) => hint == line.hint,
+            None => line.own == Some(seq),
+        };
         if !fits || !line.whole {
             let window = Window { seq, first: line, met: &mut met, hints: &mut hints };
             return Ok(Some(window.damage((doubted.since, exact))));
