@@ -10,8 +10,8 @@ use prefix_trie::joint::JointPrefixMap;
 use crate::flow::{Host, Identity, Method, Name, Timestamp, TlsVersion};
 use crate::policy::address;
 use crate::policy::model::{
-    Dial, Endpoint, Guardrail, Http, Model, PathPattern, Period, Protocol, Rule, SegmentPattern,
-    Site, System,
+    Dial, Endpoint, Enforcement, Guardrail, Http, Model, PathPattern, Period, Protocol, Rule,
+    SegmentPattern, Site, System,
 };
 use crate::verdict::Reason;
 
@@ -78,6 +78,10 @@ pub(super) struct RuleEntry {
     pub(super) protocol: Protocol,
     pub(super) methods: Box<[Method]>,
     pub(super) paths: Box<[PathPattern]>,
+    /// Whether a request may switch protocols; never toward a system that may never initiate.
+    pub(super) upgrade: bool,
+    /// Whether what does not fit its request facts passes all the same.
+    pub(super) observes: bool,
 }
 
 /// The rules that a source has, all of them and by destination; in the order of their names.
@@ -292,6 +296,8 @@ fn rule(model: &Model, name: &Name, rule: &Rule) -> RuleEntry {
         protocol: rule.protocol,
         methods: http.into_iter().flat_map(|http| http.methods.iter().cloned()).collect(),
         paths: http.into_iter().flat_map(|http| http.paths.iter().cloned()).collect(),
+        upgrade: rule.upgrade,
+        observes: rule.enforcement == Enforcement::Observe,
     }
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::model::{Dial, IndividualNumber, PathPattern, Protocol, Side, Zone};
-use super::word::{Country, Enforcement, OfferedVersion, Passthrough, RoundTrip, Upgrade};
+use super::model::{Dial, Enforcement, IndividualNumber, PathPattern, Protocol, Side, Zone};
+use super::word::{Country, OfferedVersion, Passthrough, RoundTrip};
 use crate::flow::{Host, Identity, Method, Name, TlsVersion};
 use crate::verdict::Reason;
 use crate::yaml::{
@@ -218,10 +218,8 @@ mapping! {
         required individual_number: At<IndividualNumber>,
         optional idle_timeout: At<Duration>,
         optional response_timeout: At<Duration>,
-    }
-    checked {
         optional enforcement: At<Enforcement>,
-        optional upgrade: At<Upgrade>,
+        optional upgrade: At<bool>,
     }
 }
 
@@ -255,6 +253,7 @@ mapping! {
         optional host: At<String>,
         optional method: At<Method>,
         optional path: At<String>,
+        optional upgrade: At<bool>,
         optional endpoint: At<SocketAddr>,
         optional tls: At<OfferedVersion>,
         optional at: At<Moment>,
@@ -262,9 +261,10 @@ mapping! {
 }
 
 mapping! {
-    /// The answer that is due: one of the two.
+    /// The answer that is due: one of the three.
     ExpectText {
         optional allow: At<Name>,
         optional deny: At<Reason>,
+        optional would_deny: At<Reason>,
     }
 }

@@ -9,9 +9,9 @@ use crate::flow::{
     Request, Revocation, ServerName, Timestamp, TlsVersion,
 };
 use crate::policy::model::{
-    Approval, Dial, Document, Encryption, Endpoint, Guardrail, Guardrails, Http, IndividualNumber,
-    Interconnection, Model, PathPattern, Period, Protocol, RevocationLists, Rule, SegmentPattern,
-    Side, Site, System, Trust, Upstream, Zone,
+    Approval, Dial, Document, Encryption, Endpoint, Enforcement, Guardrail, Guardrails, Http,
+    IndividualNumber, Interconnection, Model, PathPattern, Period, Protocol, RevocationLists, Rule,
+    SegmentPattern, Side, Site, System, Trust, Upstream, Zone,
 };
 use crate::yaml::Place;
 
@@ -135,6 +135,8 @@ pub(crate) fn rule(from: &[&str], to: &str, protocol: Protocol, http: Option<Htt
         individual_number: IndividualNumber::Permitted,
         idle_timeout: None,
         response_timeout: None,
+        enforcement: Enforcement::Enforce,
+        upgrade: false,
         place: place(8),
     }
 }

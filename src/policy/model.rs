@@ -287,8 +287,21 @@ pub struct Rule {
     pub idle_timeout: Option<Duration>,
     /// An upstream that takes longer is given up; the box's where `None`.
     pub response_timeout: Option<Duration>,
+    /// Whether what does not fit its request facts is refused or only recorded.
+    pub enforcement: Enforcement,
+    /// Whether a request may switch to another protocol (RFC 9110 §7.8).
+    pub upgrade: bool,
     /// Where it is written.
     pub place: Place,
+}
+
+/// What a rule does about requests that do not fit it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enforcement {
+    /// They are refused.
+    Enforce,
+    /// They pass and are recorded as *would deny*. Only method, path and upgrade (and content) are relaxed.
+    Observe,
 }
 
 /// What the rule says about individual numbers.
@@ -361,6 +374,8 @@ pub struct ScenarioFlow {
     pub method: Option<Method>,
     /// The path.
     pub path: Option<String>,
+    /// Whether the request asks for another protocol.
+    pub upgrade: bool,
     /// The endpoint dialled.
     pub endpoint: Option<SocketAddr>,
     /// The TLS version.
@@ -376,4 +391,6 @@ pub enum Expectation {
     Allow(Name),
     /// Refused for this reason.
     Deny(Reason),
+    /// Allowed only because its rule observes, which else would refuse for this reason.
+    WouldDeny(Reason),
 }

@@ -61,7 +61,7 @@ fn moment(engine: &Engine, scenario: &Scenario) -> Timestamp {
     };
     let rule_begins = || match &scenario.expect {
         Expectation::Allow(rule) => begins(rule).map_or(date, |begin| begin.max(date)),
-        Expectation::Deny(_) => date,
+        Expectation::Deny(_) | Expectation::WouldDeny(_) => date,
     };
     scenario.flow.at.unwrap_or_else(rule_begins)
 }
@@ -72,11 +72,17 @@ fn failure(engine: &Engine, scenario: &Scenario) -> Option<Fault> {
     let expected = match &scenario.expect {
         Expectation::Allow(rule) => format!("allow by `{rule}`"),
         Expectation::Deny(reason) => format!("deny `{reason}`"),
+        Expectation::WouldDeny(reason) => format!("allow that would be deny `{reason}`"),
     };
     let holds = match (&scenario.expect, &happened) {
-        (Expectation::Allow(rule), Verdict::Allow(allowed)) => *rule == allowed.rule,
+        (Expectation::Allow(rule), Verdict::Allow(allowed)) => {
+            *rule == allowed.rule && allowed.would_deny.is_none()
+        }
         (Expectation::Deny(reason), Verdict::Deny(denied)) => *reason == denied.reason,
-        (Expectation::Allow(_) | Expectation::Deny(_), _) => false,
+        (Expectation::WouldDeny(reason), Verdict::Allow(allowed)) => {
+            allowed.would_deny == Some(*reason)
+        }
+        (Expectation::Allow(_) | Expectation::Deny(_) | Expectation::WouldDeny(_), _) => false,
     };
     (!holds).then(|| Fault {
         code: "scenario",
@@ -96,7 +102,10 @@ fn failure(engine: &Engine, scenario: &Scenario) -> Option<Fault> {
 
 fn shown(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Allow(allowed) => format!("allow by `{}`", allowed.rule),
+        Verdict::Allow(allowed) => {
+            let would = allowed.would_deny.map(|reason| format!(", would be deny `{reason}`"));
+            format!("allow by `{}`{}", allowed.rule, would.unwrap_or_default())
+        }
         Verdict::Deny(denied) => format!("deny `{}` at {}", denied.reason, denied.stage),
         Verdict::NotYet(not_yet) => {
             format!("not decided: facts are missing after {}", not_yet.stage)
@@ -209,7 +218,7 @@ impl<'a> Imagined<'a> {
                 None => host_of(server_name).cloned(),
             },
             path: Path::parse(written).ok()?,
-            upgrade: false,
+            upgrade: self.facts.upgrade,
         })
     }
 

@@ -1,6 +1,6 @@
 //! The words and small values of the law's files: what each may be, and which ones this version does not speak yet.
 
-use super::model::{Dial, IndividualNumber, PathPattern, Protocol, Side, Zone};
+use super::model::{Dial, Enforcement, IndividualNumber, PathPattern, Protocol, Side, Zone};
 use super::pattern;
 use crate::flow::TlsVersion;
 use crate::verdict::Reason;
@@ -76,24 +76,10 @@ impl Scalar for PathPattern {
     }
 }
 
-/// `upgrade: false`; true comes later.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Upgrade;
-
-impl Scalar for Upgrade {
-    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        if bool::parse(written)? { Err(Wrong::not_yet("`upgrade: true`")) } else { Ok(Self) }
-    }
-}
-
-/// `enforcement: enforce`; `observe` comes later.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Enforcement;
-
 impl Word for Enforcement {
     const DUE: &'static str = "a word for `enforcement`";
     const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("enforce", Some(Self)), ("observe", None)];
+        &[("enforce", Some(Self::Enforce)), ("observe", Some(Self::Observe))];
 }
 
 /// `round_trip: observe`; `enforce` comes later.

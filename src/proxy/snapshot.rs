@@ -49,6 +49,8 @@ pub(super) struct UpstreamLeg {
     pub(super) system: Name,
     /// For `https`: offers h2 and http/1.1.
     pub(super) https: Arc<rustls::ClientConfig>,
+    /// For a switch of protocols: offers http/1.1 alone.
+    pub(super) http1: Arc<rustls::ClientConfig>,
     /// For `tls`: offers no application protocol.
     pub(super) plain: Arc<rustls::ClientConfig>,
     /// The name its certificate must carry.
@@ -193,9 +195,11 @@ impl Building<'_> {
         let offer = |http| originate(&credential, &trust, &system.identities, &versions, http);
         let (https, plain) = (offer(true), offer(false));
         let server_name = ServerName::try_from(upstream.server_name.as_str().to_owned());
+        let https = self.usable(https, &system.place)?;
         Some(UpstreamLeg {
             system: name.clone(),
-            https: self.usable(https, &system.place)?,
+            http1: http1_only(&https),
+            https,
             plain: self.usable(plain, &system.place)?,
             server_name: self.usable(server_name, &system.place)?,
             expected: Expected::new(trust.clone(), &system.identities),
@@ -244,6 +248,13 @@ impl Building<'_> {
             remedy: None,
         });
     }
+}
+
+/// The same leg where HTTP/2 is of no use: it has no switch of protocols (RFC 9113 §8.6).
+fn http1_only(https: &Arc<rustls::ClientConfig>) -> Arc<rustls::ClientConfig> {
+    let mut config = rustls::ClientConfig::clone(https);
+    config.alpn_protocols.retain(|protocol| protocol == b"http/1.1");
+    Arc::new(config)
 }
 
 /// The TLS versions that the law permits: without the guardrail 1.3 alone.

@@ -122,10 +122,17 @@ impl Case<'_> {
         if !self.is_host(request) {
             return deny(Reason::HostMismatch);
         }
-        if request.upgrade {
+        if request.upgrade && self.is_closed_to_switches(request, destination) {
             return deny(Reason::Upgrade);
         }
         pool.narrow(Phase::Request, Stage::Request)
+    }
+
+    /// After a switch either side may speak first: what may never initiate must not get that chance. And `CONNECT`
+    /// (RFC 9110 §9.3.6) asks for a tunnel to a place of its own choice.
+    fn is_closed_to_switches(self, request: &Request, destination: Option<SystemId>) -> bool {
+        let system = destination.and_then(|id| self.tables.systems.get(id));
+        request.method.as_str() == "CONNECT" || system.is_some_and(|system| !system.may_initiate)
     }
 
     fn dial(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
@@ -160,12 +167,13 @@ impl Case<'_> {
         let known = destination.filter(|_| self.flow.paper.is_some());
         let asked = self.flow.request.is_some();
         let complete = |protocol| protocol == Protocol::Tls || asked;
-        let rule = pool.left(Phase::Request).find(|rule| complete(rule.protocol));
+        let rule = pool.passes_by(|rule| complete(rule.protocol));
         match (known, self.flow.endpoint, rule) {
-            (Some(_), Some(endpoint), Some(rule)) => Verdict::Allow(Allowed {
+            (Some(_), Some(endpoint), Some((rule, would_deny))) => Verdict::Allow(Allowed {
                 rule: rule.name.clone(),
                 system: rule.to.clone(),
                 endpoint,
+                would_deny,
             }),
             _ => Verdict::NotYet(NotYet { stage: self.stage(), rule: pool.only(Phase::Request) }),
         }

@@ -35,8 +35,10 @@
 //! 4. It names no system: `identity_unknown`; several, or another than the address's: `identity_mismatch`. Names of
 //!    nobody beside one of the system do no harm.
 //!
-//! **Request**: the host is not the server name of the connection: `host_mismatch`; it asks for another protocol:
-//! `upgrade`; then rules are narrowed by protocol (a `tls` rule has no requests), method and path.
+//! **Request**: the host is not the server name of the connection: `host_mismatch`; it asks for another protocol by
+//! `CONNECT`, or toward a system that may never initiate: `upgrade`; then rules are narrowed by protocol (a `tls` rule
+//! has no requests), method, path, and whether they permit a switch of protocols. A rule that observes is not narrowed
+//! by method, path and switch: where no other rule fits, it lets the flow pass and says what would have refused it.
 //!
 //! **Dial**: the very address about to be dialled.
 //! 1. `residency`: its site lies in no permitted country: `outside_country`. The address is not one without a country
@@ -69,6 +71,8 @@ mod outward;
 mod properties;
 #[cfg(test)]
 mod random;
+#[cfg(test)]
+mod relaxed;
 mod stop;
 
 pub(super) use stop::matches;

@@ -10,7 +10,7 @@ use crate::flow::{Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerNa
 use crate::flow::{Path, Timestamp, TlsVersion, Transport};
 use crate::policy::address::is_special_purpose;
 use crate::policy::model::{
-    Dial, Endpoint, Model, PathPattern, Period, Protocol, Rule, SegmentPattern, System,
+    Dial, Endpoint, Enforcement, Model, PathPattern, Period, Protocol, Rule, SegmentPattern, System,
 };
 use crate::verdict::{Allowed, Denied, Near, NotYet, Reason, Stage, Verdict};
 
@@ -26,7 +26,7 @@ fn judge(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Result<Verdic
     let pool = |rule: &Rule| {
         rule.from.contains(&source) && destination.as_ref().is_none_or(|name| rule.to == *name)
     };
-    request(model, flow, &pool)?;
+    request(model, flow, destination.as_ref(), &pool)?;
     let left = fitting(model, flow, 3, &pool);
     let only = if left.len() == 1 { left.first().cloned() } else { None };
     let late = |reason, stage| Denied { reason, stage, rule: only.clone(), nearest: Vec::new() };
@@ -49,14 +49,19 @@ fn judge(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Result<Verdic
     } else {
         Stage::Arrival
     };
-    for name in &left {
+    let mut ordered = left;
+    ordered.sort_by_key(|name| stops(model, &model.rules[name], flow, 3).len());
+    for name in &ordered {
         let https = model.rules[name].protocol == Protocol::Https;
         let complete = flow.hello.is_some() && flow.paper.is_some();
         if let (true, Some(endpoint)) =
             (complete && (!https || flow.request.is_some()), flow.endpoint)
         {
             let system = model.rules[name].to.clone();
-            return Ok(Verdict::Allow(Allowed { rule: name.clone(), system, endpoint }));
+            let unfit = !stops(model, &model.rules[name], flow, 3).is_empty();
+            let would_deny = unfit.then(|| nearest(model, flow, 3, Stage::Request, &pool).reason);
+            let rule = name.clone();
+            return Ok(Verdict::Allow(Allowed { rule, system, endpoint, would_deny }));
         }
     }
     Ok(Verdict::NotYet(NotYet { stage, rule: only }))
@@ -178,7 +183,12 @@ fn identity(model: &Model, flow: &Flow, source: &Name) -> Result<(), Denied> {
     Ok(())
 }
 
-fn request(model: &Model, flow: &Flow, pool: &dyn Fn(&Rule) -> bool) -> Result<(), Denied> {
+fn request(
+    model: &Model,
+    flow: &Flow,
+    destination: Option<&Name>,
+    pool: &dyn Fn(&Rule) -> bool,
+) -> Result<(), Denied> {
     let Some(request) = &flow.request else { return Ok(()) };
     let before = fitting(model, flow, 2, pool);
     let rule = if before.len() == 1 { before.first().cloned() } else { None };
@@ -191,7 +201,8 @@ fn request(model: &Model, flow: &Flow, pool: &dyn Fn(&Rule) -> bool) -> Result<(
     if !same {
         return deny(Reason::HostMismatch);
     }
-    if request.upgrade {
+    let silent = destination.is_some_and(|name| never_initiates(model, name));
+    if request.upgrade && (silent || request.method.as_str() == "CONNECT") {
         return deny(Reason::Upgrade);
     }
     if fitting(model, flow, 3, pool).is_empty() {
@@ -245,7 +256,14 @@ fn peer_is_expected(model: &Model, flow: &Flow, destination: Option<&Name>) -> b
 
 /// The rules of the pool that nothing of the first `phases` stops.
 fn fitting(model: &Model, flow: &Flow, phases: usize, pool: &dyn Fn(&Rule) -> bool) -> Vec<Name> {
-    let fits = |rule: &Rule| (1..=phases).all(|phase| stops(model, rule, flow, phase).is_empty());
+    let lets_pass = |rule: &Rule, kind: &Reason| {
+        rule.enforcement == Enforcement::Observe
+            && [Reason::Method, Reason::Path, Reason::Upgrade].contains(kind)
+    };
+    let fits = |rule: &Rule| {
+        (1..=phases)
+            .all(|phase| stops(model, rule, flow, phase).iter().all(|kind| lets_pass(rule, kind)))
+    };
     let left = model.rules.iter().filter(|(_, rule)| pool(rule) && fits(rule));
     left.map(|(name, _)| name.clone()).collect()
 }
@@ -303,6 +321,9 @@ fn stops(model: &Model, rule: &Rule, flow: &Flow, phase: usize) -> Vec<Reason> {
                 }
                 if !http.paths.iter().any(|pattern| takes(pattern, &request.path)) {
                     stopped.push(Reason::Path);
+                }
+                if request.upgrade && !rule.upgrade {
+                    stopped.push(Reason::Upgrade);
                 }
             }
         },

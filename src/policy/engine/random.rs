@@ -17,7 +17,7 @@ use crate::policy::imagined::{
     rule, site, socket, system, upstream,
 };
 use crate::policy::model::{
-    Dial, Encryption, Guardrail, Guardrails, Model, Period, Protocol, Rule, Side,
+    Dial, Encryption, Enforcement, Guardrail, Guardrails, Model, Period, Protocol, Rule, Side,
 };
 
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
@@ -80,6 +80,8 @@ prop_compose! {
         from in prop_oneof![Just(vec!["a"]), subsequence(vec!["a", "b", "c", "z"], 1..=4)],
         to in select(vec!["x", "x", "x", "y"]),
         https in prop::bool::weighted(0.8),
+        observes in prop::bool::weighted(0.15),
+        upgrade in prop::bool::weighted(0.3),
         methods in subsequence(METHODS.to_vec(), 1..=3),
         paths in subsequence(PATTERNS.to_vec(), 1..=3),
     ) -> Rule {
@@ -89,6 +91,8 @@ prop_compose! {
             approval: name(approval),
             period,
             listener: listener.map(name),
+            enforcement: if observes { Enforcement::Observe } else { Enforcement::Enforce },
+            upgrade,
             ..rule(&from, to, protocol, http)
         }
     }

@@ -82,6 +82,25 @@ pub(super) fn content(model: &Model) -> Vec<Fault> {
     toward.map(fault).collect()
 }
 
+/// No request switches protocols toward a system that may never initiate: after a switch either side may speak first.
+pub(super) fn switches(model: &Model) -> Vec<Fault> {
+    let Some(guardrail) = &model.guardrails.reverse_access else { return Vec::new() };
+    let toward = |rule: &Rule| rule.upgrade && guardrail.what.contains(&rule.to);
+    let fault = |(name, rule): (&Name, &Rule)| {
+        let message = format!(
+            "rule `{name}` permits a switch of protocols toward `{}`, which may never initiate",
+            rule.to
+        );
+        let fault = error("reverse_access", message, &rule.place, "either side may then speak");
+        Fault {
+            notes: vec![format!("{} with `Upgrade`", example(model, rule))],
+            remedy: Some("take `upgrade` out of the rule".to_owned()),
+            ..against(fault, guardrail)
+        }
+    };
+    model.rules.iter().filter(|(_, rule)| toward(rule)).map(fault).collect()
+}
+
 /// Whoever answers for a system of the centre is a counterparty of the interconnection record.
 pub(super) fn counterparties(model: &Model) -> Vec<Fault> {
     let record = &model.interconnection;

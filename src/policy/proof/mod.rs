@@ -22,6 +22,7 @@ pub fn prove(model: &Model, appliance: Option<&Appliance>) -> Faults {
     faults.extend(guardrail::destinations(model));
     faults.extend(guardrail::residency(model));
     faults.extend(guardrail::content(model));
+    faults.extend(guardrail::switches(model));
     faults.extend(guardrail::counterparties(model));
     faults.extend(appliance.into_iter().flat_map(line_addresses));
     faults.extend(coverage::dead(model));

@@ -51,7 +51,7 @@ pub(super) fn untested_rules(model: &Model) -> Vec<Fault> {
         .iter()
         .filter_map(|scenario| match &scenario.expect {
             Expectation::Allow(rule) => Some(rule),
-            Expectation::Deny(_) => None,
+            Expectation::Deny(_) | Expectation::WouldDeny(_) => None,
         })
         .collect();
     let untested = model.rules.iter().filter(|(name, _)| !allowed.contains(name));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Table, each_once, period};
 use crate::flow::Name;
 use crate::policy::document::{HttpText, RuleText};
-use crate::policy::model::{Approval, Http, Protocol, Rule, System, Zone};
+use crate::policy::model::{Approval, Enforcement, Http, Protocol, Rule, System, Zone};
 use crate::yaml::{At, Fault, Faults, Mapped, Place};
 
 /// What rules rest on.
@@ -25,6 +25,7 @@ pub(super) fn rule(
     faults: &mut Faults,
 ) -> Option<Rule> {
     check_http(&text, faults);
+    check_upgrade(&text, faults);
     let approval = text.approval.and_then(|at| ground.approvals.find(&at, faults));
     let period = period(text.since, text.until, ground.zone, faults);
     let from = text.from.map(|list| sources(list, ground, faults));
@@ -42,6 +43,8 @@ pub(super) fn rule(
         individual_number: text.individual_number?.value,
         idle_timeout: text.idle_timeout.map(|at| at.value),
         response_timeout: text.response_timeout.map(|at| at.value),
+        enforcement: text.enforcement.map_or(Enforcement::Enforce, |at| at.value),
+        upgrade: text.upgrade.is_some_and(|at| at.value),
         place: name.place.clone(),
     })
 }
@@ -89,6 +92,16 @@ fn check_http(text: &RuleText, faults: &mut Faults) {
             faults.push(fault.and(&protocol.place, "the protocol"));
         }
         Protocol::Https | Protocol::Tls => {}
+    }
+}
+
+/// Only a request can ask for another protocol.
+fn check_upgrade(text: &RuleText, faults: &mut Faults) {
+    let (Some(protocol), Some(upgrade)) = (&text.protocol, &text.upgrade) else { return };
+    if upgrade.value && protocol.value != Protocol::Https {
+        let message = "only a request can ask for another protocol: `upgrade` needs `https`";
+        let fault = Fault::error("contradiction", &upgrade.place, message);
+        faults.push(fault.and(&protocol.place, "the protocol").remedy("leave `upgrade` out"));
     }
 }
 

@@ -37,14 +37,17 @@ fn scenario(
 }
 
 fn expectation(text: ExpectText, ground: &Ground<'_>, faults: &mut Faults) -> Option<Expectation> {
-    if text.lacks("allow") == text.lacks("deny") {
-        let fault =
-            Fault::error("bad_value", &text.place, "a scenario expects one of `allow` and `deny`");
-        faults.push(fault.remedy("write `allow: RULE` or `deny: REASON`"));
+    let written = ["allow", "deny", "would_deny"].iter().filter(|key| !text.lacks(key)).count();
+    if written != 1 {
+        let message = "a scenario expects one of `allow`, `deny` and `would_deny`";
+        let fault = Fault::error("bad_value", &text.place, message);
+        faults.push(fault.remedy("write `allow: RULE`, `deny: REASON` or `would_deny: REASON`"));
         return None;
     }
     let allow = text.allow.and_then(|at| ground.rules.find(&at, faults)).map(Expectation::Allow);
-    allow.or_else(|| text.deny.map(|at| Expectation::Deny(at.value)))
+    let deny = || text.deny.map(|at| Expectation::Deny(at.value));
+    let would_deny = || text.would_deny.map(|at| Expectation::WouldDeny(at.value));
+    allow.or_else(deny).or_else(would_deny)
 }
 
 fn flow(text: FlowText, ground: &Ground<'_>, faults: &mut Faults) -> Option<ScenarioFlow> {
@@ -60,6 +63,7 @@ fn flow(text: FlowText, ground: &Ground<'_>, faults: &mut Faults) -> Option<Scen
         host: text.host.map(|at| at.value),
         method: text.method.map(|at| at.value),
         path: text.path.map(|at| at.value),
+        upgrade: text.upgrade.is_some_and(|at| at.value),
         endpoint: text.endpoint.map(|at| at.value),
         tls: text.tls.map(|at| at.value.0),
         at: moment,

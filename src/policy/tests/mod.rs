@@ -198,11 +198,11 @@ fn scenarios_name_what_exists() {
     );
     assert_eq!(
         with("{ flow: {}, expect: {} }"),
-        "s.yaml:3:17 bad_value a scenario expects one of `allow` and `deny`; write `allow: RULE` or `deny: REASON`\n"
+        "s.yaml:3:17 bad_value a scenario expects one of `allow`, `deny` and `would_deny`; write `allow: RULE`, `deny: REASON` or `would_deny: REASON`\n"
     );
     assert_eq!(
         with("{ flow: {}, expect: { allow: register, deny: path } }"),
-        "s.yaml:3:17 bad_value a scenario expects one of `allow` and `deny`; write `allow: RULE` or `deny: REASON`\n"
+        "s.yaml:3:17 bad_value a scenario expects one of `allow`, `deny` and `would_deny`; write `allow: RULE`, `deny: REASON` or `would_deny: REASON`\n"
     );
     assert_eq!(
         with(
