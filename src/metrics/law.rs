@@ -71,7 +71,7 @@ impl State {
             let children = Arc::new(RuleMetrics::new(families, name, &rule.to, system.side));
             match rule.protocol {
                 Protocol::Https => children.expect_requests(),
-                Protocol::Tls => {}
+                Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp => {}
             }
             for reason in observed(rule) {
                 drop(families.would_deny.with_label_values(&[name.as_str(), reason.code()]));

@@ -40,6 +40,8 @@ pub(crate) fn model(rules: &[&str]) -> Model {
         sites: [(name("tokyo"), site)].into(),
         trust: BTreeMap::new(),
         systems: [(name("intermediate-server"), intermediate_server())].into(),
+        geography: None,
+        declarations: BTreeMap::new(),
         rules: rules.iter().map(|rule| (name(rule), rule_to_the_server())).collect(),
         scenarios: Vec::new(),
     }

@@ -12,8 +12,8 @@ use super::upstream::UpstreamPeer;
 use crate::appliance::{Appliance, Limits, Line, Mode};
 use crate::flow::{Host, Name, Peer, Timestamp, TlsVersion};
 use crate::ledger::PolicyDigest;
-use crate::policy::Engine;
 use crate::policy::model::{Guardrails, System, Upstream};
+use crate::policy::{Engine, unserved};
 use crate::source::Loaded;
 use crate::tls::{Credential, Expected, TrustStore, originate, terminate};
 use crate::yaml::{Fault, Faults, Place, Severity};
@@ -79,8 +79,13 @@ impl Snapshot {
     /// Builds the TLS configurations around a law.
     ///
     /// # Errors
-    /// Faults where a name cannot be found in the box, or a credential cannot serve the permitted versions.
+    /// Faults where this version cannot serve what the law says, a name cannot be found in the box, or a credential
+    /// cannot serve the permitted versions.
     pub fn build(loaded: &Loaded) -> Result<Self, Faults> {
+        let unserved = unserved(loaded.law.engine.model(), &loaded.appliance);
+        if !unserved.is_empty() {
+            return Err(unserved);
+        }
         let mut building = Building { loaded, faults: Vec::new() };
         let listeners = building.listeners();
         let upstreams = building.upstreams();

@@ -46,7 +46,7 @@ fn what_would_be_refused_passes_is_recorded_and_counted() {
 fn whoever_it_is_and_wherever_it_goes_is_enforced_all_the_same() {
     let site = observing();
     site.run(async {
-        let mut stranger = site.client((13, 5), Some(&site.tanmatsu));
+        let stranger = site.client((13, 5), Some(&site.tanmatsu));
         let mut connection =
             stranger.open(site.listener(), Some(CHUKAN), Speak::Http11).await.unwrap();
         assert_refused(

@@ -3,16 +3,21 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use super::declared::{self, Standing};
 use super::stop::{Phase, Pool};
 use crate::flow::{Certificate, Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
 use crate::flow::{Hello, Request, Timestamp};
-use crate::policy::compile::{SystemId, Tables};
-use crate::policy::model::Protocol;
+use crate::policy::compile::{RuleEntry, SystemId, Tables};
+use crate::policy::model::{Dial, Protocol};
 use crate::verdict::{Allowed, Denied, NotYet, Reason, Stage, Verdict};
 
-/// Answers `flow` by the facts it has, on a box whose `refusing` listeners answer nothing.
-pub(super) fn decide(tables: &Tables, refusing: &BTreeSet<Name>, flow: &Flow) -> Verdict {
-    let case = Case { tables, refusing, flow };
+/// Answers `flow` by the facts it has, on a box whose `refusing` listeners answer nothing, while `open` is declared.
+pub(super) fn decide(
+    tables: &Tables,
+    (refusing, open): (&BTreeSet<Name>, &[Standing]),
+    flow: &Flow,
+) -> Verdict {
+    let case = Case { tables, refusing, open, flow };
     case.judge().unwrap_or_else(Verdict::Deny)
 }
 
@@ -21,6 +26,7 @@ pub(super) fn decide(tables: &Tables, refusing: &BTreeSet<Name>, flow: &Flow) ->
 struct Case<'a> {
     tables: &'a Tables,
     refusing: &'a BTreeSet<Name>,
+    open: &'a [Standing],
     flow: &'a Flow,
 }
 
@@ -137,10 +143,13 @@ impl Case<'_> {
 
     fn dial(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
         let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
-        match barred(self.tables, endpoint, destination, self.flow.at) {
+        let pool = self.pool(source, destination);
+        let declared =
+            |site: &Name| pool.left(Phase::Request).any(|rule| self.opens(site, &rule.name));
+        match barred(self.tables, (endpoint, self.flow.at), destination, declared) {
             None => Ok(()),
             Some(reason) => {
-                let rule = self.pool(source, destination).only(Phase::Request);
+                let rule = pool.only(Phase::Request);
                 Err(Denied { rule, ..Denied::plain(reason, Stage::Dial) })
             }
         }
@@ -163,20 +172,43 @@ impl Case<'_> {
 
     /// Nothing refuses it: it is allowed where no fact is missing that a rule asks for.
     fn conclude(self, source: SystemId, destination: Option<SystemId>) -> Verdict {
-        let pool = self.pool(source, destination);
-        let known = destination.filter(|_| self.flow.paper.is_some());
-        let asked = self.flow.request.is_some();
-        let complete = |protocol| protocol == Protocol::Tls || asked;
-        let rule = pool.passes_by(|rule| complete(rule.protocol));
-        match (known, self.flow.endpoint, rule) {
-            (Some(_), Some(endpoint), Some((rule, would_deny))) => Verdict::Allow(Allowed {
+        match (self.flow.endpoint, self.passes_by(source, destination)) {
+            (Some(endpoint), Some((rule, would_deny))) => Verdict::Allow(Allowed {
                 rule: rule.name.clone(),
                 system: rule.to.clone(),
                 endpoint,
                 would_deny,
             }),
-            _ => Verdict::NotYet(NotYet { stage: self.stage(), rule: pool.only(Phase::Request) }),
+            _ => Verdict::NotYet(NotYet {
+                stage: self.stage(),
+                rule: self.pool(source, destination).only(Phase::Request),
+            }),
         }
+    }
+
+    /// The rule of which no fact is missing, the address that is dialled included.
+    fn passes_by(
+        &self,
+        source: SystemId,
+        destination: Option<SystemId>,
+    ) -> Option<(&RuleEntry, Option<Reason>)> {
+        let entry = self.tables.endpoint(self.flow.endpoint?)?;
+        let (paper, asked) = (self.flow.paper.is_some(), self.flow.request.is_some());
+        let complete = |rule: &RuleEntry| {
+            let known = match rule.protocol {
+                Protocol::Https => destination.is_some() && paper && asked,
+                Protocol::Tls => destination.is_some() && paper,
+                Protocol::TlsPassthrough => destination.is_some(),
+                // Its destination is the address.
+                Protocol::Tcp => true,
+            };
+            known && (entry.dial == Dial::Always || self.opens(&entry.site, &rule.name))
+        };
+        self.pool(source, Some(destination.unwrap_or(entry.system))).passes_by(complete)
+    }
+
+    fn opens(self, site: &Name, rule: &Name) -> bool {
+        declared::opens(self.open, site, Some(rule), self.flow.at)
     }
 
     /// The stage of the last fact present.
@@ -225,12 +257,13 @@ impl Case<'_> {
     }
 }
 
-/// Why a socket address may not be dialled, as far as the address, its site and the time say it.
+/// Why a socket address may not be dialled, as far as the address, its site and the time say it; `declared` tells
+/// whether a site that waits for a declaration has one.
 pub(super) fn barred(
     tables: &Tables,
-    endpoint: SocketAddr,
+    (endpoint, at): (SocketAddr, Timestamp),
     destination: Option<SystemId>,
-    at: Timestamp,
+    declared: impl Fn(&Name) -> bool,
 ) -> Option<Reason> {
     let Some(entry) = tables.endpoint(endpoint) else {
         return Some(if tables.residency { Reason::CountryUnknown } else { Reason::NoRule });
@@ -238,13 +271,17 @@ pub(super) fn barred(
     if entry.residency.is_some() {
         return entry.residency;
     }
+    if at >= entry.known_until {
+        return Some(Reason::CountryUnknown);
+    }
     if destination.is_some_and(|destination| destination != entry.system) {
         return Some(Reason::NoRule);
     }
-    if !entry.dialled {
-        return Some(Reason::SiteNotDeclared);
+    match entry.dial {
+        Dial::Always => entry.term.refuses(at),
+        Dial::Declared if declared(&entry.site) => entry.term.refuses(at),
+        Dial::Declared | Dial::Never => Some(Reason::SiteNotDeclared),
     }
-    entry.term.refuses(at)
 }
 
 /// What is wrong with a certificate itself. A revocation weighs more than an end that comes anyway.

@@ -146,7 +146,7 @@ fn stops(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Stops {
 
 fn standing(rule: &RuleEntry, flow: &Flow) -> Stops {
     let transport = match flow.transport {
-        Transport::Tcp => None,
+        Transport::Tcp => rule.closed.then_some(Reason::Protocol),
         Transport::Udp | Transport::Icmp | Transport::Esp => Some(Reason::Protocol),
     };
     let listener = (!takes(rule, flow.listener.as_ref())).then_some(Reason::Listener);
@@ -165,13 +165,15 @@ fn protocol(rule: &RuleEntry, flow: &Flow) -> Option<Reason> {
     let agreed = flow.hello.as_ref().is_some_and(|hello| hello.alpn.is_some());
     match rule.protocol {
         Protocol::Tls if agreed => Some(Reason::Protocol),
-        Protocol::Tls | Protocol::Https => None,
+        Protocol::Tls | Protocol::Https | Protocol::TlsPassthrough | Protocol::Tcp => None,
     }
 }
 
 fn request(rule: &RuleEntry, request: &Request) -> Stops {
     match rule.protocol {
-        Protocol::Tls => [Some(Reason::Protocol), None, None],
+        Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp => {
+            [Some(Reason::Protocol), None, None]
+        }
         Protocol::Https => {
             let method = rule.methods.contains(&request.method);
             let path = rule.paths.iter().any(|pattern| matches(pattern, &request.path));

@@ -3,7 +3,7 @@
 use super::Table;
 use crate::flow::Identity;
 use crate::policy::document::{ExpectText, FlowText, ScenarioText};
-use crate::policy::model::{Expectation, Rule, Scenario, ScenarioFlow, System, Zone};
+use crate::policy::model::{Declaration, Expectation, Rule, Scenario, ScenarioFlow, System, Zone};
 use crate::yaml::{At, Fault, Faults, Mapped};
 
 /// What scenarios rest on.
@@ -12,6 +12,7 @@ pub(super) struct Ground<'a> {
     pub(super) zone: Zone,
     pub(super) systems: &'a Table<System>,
     pub(super) rules: &'a Table<Rule>,
+    pub(super) declarations: &'a Table<Declaration>,
 }
 
 pub(super) fn scenarios(
@@ -52,6 +53,8 @@ fn expectation(text: ExpectText, ground: &Ground<'_>, faults: &mut Faults) -> Op
 
 fn flow(text: FlowText, ground: &Ground<'_>, faults: &mut Faults) -> Option<ScenarioFlow> {
     let to = text.to.map(|at| ground.systems.find(&at, faults));
+    let declared = text.declared.into_iter().flatten();
+    let declared = declared.filter_map(|at| ground.declarations.find(&at, faults)).collect();
     let moment = text.at.map(|at| at.value.begin(ground.zone.offset));
     Some(ScenarioFlow {
         from: text.from.map(|at| at.value),
@@ -66,6 +69,7 @@ fn flow(text: FlowText, ground: &Ground<'_>, faults: &mut Faults) -> Option<Scen
         upgrade: text.upgrade.is_some_and(|at| at.value),
         endpoint: text.endpoint.map(|at| at.value),
         tls: text.tls.map(|at| at.value.0),
+        declared,
         at: moment,
     })
 }
