@@ -1,5 +1,7 @@
 //! A law read from text: the seed's own, and every mistake that `understand` can find, each with its place.
 
+mod corpus;
+mod language;
 mod mistake;
 
 use std::fmt::Write as _;
