@@ -30,12 +30,16 @@ commands! {
     Check check
     /// Run the whole system on this machine, without root, and try it
     Lab lab
+    /// Print the law as an nftables ruleset, for what never reaches the proxy
+    Nft nft
     /// Explain a reason code, in Japanese and English
     Reason reason
     /// Run the daemon
     Run run
     /// Put the law on disk in force, and wait for the outcome
     Reload reload
+    /// Print the format of the files as JSON Schema, for editors
+    Schema schema
     /// Show how the daemon stands
     Status status
 }

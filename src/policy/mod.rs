@@ -14,10 +14,12 @@ pub(crate) mod imagined;
 pub mod mask;
 mod merge;
 pub mod model;
+pub mod nftables;
 mod pattern;
 pub mod proof;
 mod resolve;
 pub mod scenario;
+mod schema;
 mod unserved;
 mod word;
 
@@ -26,6 +28,7 @@ pub use engine::{Engine, Opened};
 pub use expiry::ending;
 pub use mask::Masked;
 pub use model::Model;
+pub use schema::schema;
 pub use unserved::unserved;
 pub(crate) use word::digest;
 

@@ -57,6 +57,21 @@ pub fn load(box_file: &Path) -> Result<Loaded, Faults> {
     settled(|desk| understand(desk, box_file))
 }
 
+/// Reads box and law without certificates and lists, for what needs only their texts.
+///
+/// # Errors
+/// Every fault in one go.
+pub fn load_texts(box_file: &Path) -> Result<(Appliance, Law), Faults> {
+    settled(|desk| {
+        let file = law::box_file(desk, box_file)?;
+        let appliance = appliance::understand(&file)?;
+        let files = law::files(desk, &appliance.policies, &file)?;
+        let files = law::with_geography(desk, files);
+        let law = policy::understand(&files, Some(&appliance))?;
+        Ok((appliance, law))
+    })
+}
+
 /// As [`load`], where the council's file has to be the pinned one.
 ///
 /// # Errors

@@ -218,7 +218,7 @@ fn tls_that_is_not_terminated_is_in_the_language_and_plainly_not_served_yet() {
     let named = unserved(law.engine.model(), &tokyo_box());
     assert_eq!(
         lines(&named),
-        "tokyo/20-rules.yaml:22:3 not_served_yet this version cannot serve protocol `tls_passthrough` yet; `check` accepts it\n"
+        "tokyo/20-rules.yaml:22:3 not_served_yet this version cannot serve protocol `tls_passthrough` yet: `run` refuses it\n"
     );
     let judged = |protocol, number, council| {
         faults(understand(&inquire(protocol, number, council), Some(&tokyo_box())))
