@@ -17,9 +17,11 @@ pub mod model;
 pub mod nftables;
 mod pattern;
 pub mod proof;
+mod residency;
 mod resolve;
 pub mod scenario;
 mod schema;
+mod trie;
 mod unserved;
 mod word;
 

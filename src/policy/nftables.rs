@@ -94,7 +94,7 @@ impl Writing<'_> {
     /// TCP from a line that finds no listener is led to one that refuses, before it is routed anywhere.
     fn prerouting(&self, out: &mut String) -> fmt::Result {
         let refusing = self.refusing();
-        chain(out, "prerouting", "nat", "prerouting", "dstnat", |out| {
+        chain(out, "prerouting", "nat", "dstnat", |out| {
             for family in Family::ALL {
                 let Some(refuse) = refusing.iter().find(|it| family.has(it.ip())) else { continue };
                 let (ip, lines) = (family.protocol(), self.lines());
@@ -117,7 +117,7 @@ impl Writing<'_> {
     }
 
     fn input(&self, out: &mut String) -> fmt::Result {
-        chain(out, "input", "filter", "input", "filter", |out| {
+        chain(out, "input", "filter", "filter", |out| {
             writeln!(out, "    ct state established,related accept")?;
             let named = self.named();
             writeln!(
@@ -152,7 +152,7 @@ impl Writing<'_> {
 
     /// This box is a path for nobody.
     fn forward(&self, out: &mut String) -> fmt::Result {
-        chain(out, "forward", "filter", "forward", "filter", |out| {
+        chain(out, "forward", "filter", "filter", |out| {
             let named = self.named();
             for family in Family::ALL {
                 let ip = family.protocol();
@@ -171,7 +171,7 @@ impl Writing<'_> {
 
     /// The proxy's user reaches the endpoints of the law on their lines; a line carries nothing of anybody else.
     fn output(&self, out: &mut String) -> fmt::Result {
-        chain(out, "output", "filter", "output", "filter", |out| {
+        chain(out, "output", "filter", "filter", |out| {
             writeln!(out, "    ct state established,related accept")?;
             writeln!(out, "    oifname \"lo\" accept")?;
             let (named, user) = (self.named(), &self.kernel.user);
@@ -305,8 +305,8 @@ fn quoted(interface: &str) -> String {
     format!("\"{}\"", interface.replace(['"', '\\', '\n'], ""))
 }
 
-fn interfaces<'a>(all: impl Iterator<Item = &'a str>) -> String {
-    let each: BTreeSet<String> = all.map(quoted).collect();
+fn interfaces(all: impl Iterator<Item: AsRef<str>>) -> String {
+    let each: BTreeSet<String> = all.map(|name| quoted(name.as_ref())).collect();
     format!("{{ {} }}", each.into_iter().collect::<Vec<_>>().join(", "))
 }
 
@@ -349,15 +349,14 @@ fn set(out: &mut String, name: &str, kind: &str, elements: Vec<String>) -> fmt::
 
 fn chain(
     out: &mut String,
-    name: &str,
-    kind: &str,
     hook: &str,
+    kind: &str,
     priority: &str,
     fill: impl FnOnce(&mut String) -> fmt::Result,
 ) -> fmt::Result {
     writeln!(
         out,
-        "  chain {name} {{\n    type {kind} hook {hook} priority {priority}; policy accept;"
+        "  chain {hook} {{\n    type {kind} hook {hook} priority {priority}; policy accept;"
     )?;
     fill(out)?;
     writeln!(out, "  }}")

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::declared::{self, Standing};
-use super::stop::{Phase, Pool};
+use super::stop::{Left, Phase, Pool};
 use crate::flow::{Certificate, Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
 use crate::flow::{Hello, Request, Timestamp};
 use crate::policy::compile::{RuleEntry, SystemId, Tables};
@@ -45,10 +45,11 @@ impl Case<'_> {
         let source = self.arrival()?;
         let destination = self.hello(source)?;
         self.identity(source)?;
-        self.request(source, destination)?;
-        self.dial(source, destination)?;
-        self.peer(source, destination)?;
-        Ok(self.conclude(source, destination))
+        let pool = self.pool(source, destination);
+        let left = self.request(pool, destination)?;
+        self.dial(destination, pool, left)?;
+        self.peer(destination, left)?;
+        Ok(self.conclude(source, destination, left))
     }
 
     fn arrival(self) -> Result<SystemId, Denied> {
@@ -118,9 +119,13 @@ impl Case<'_> {
         }
     }
 
-    fn request(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
-        let Some(request) = &self.flow.request else { return Ok(()) };
-        let pool = self.pool(source, destination);
+    /// What is left of the pool by all that is known so far.
+    fn request<'a>(
+        &self,
+        pool: Pool<'a>,
+        destination: Option<SystemId>,
+    ) -> Result<Left<'a>, Denied> {
+        let Some(request) = &self.flow.request else { return Ok(pool.left_over()) };
         let deny = |reason| {
             let rule = pool.only(Phase::Protocol);
             Err(Denied { rule, ..Denied::plain(reason, Stage::Request) })
@@ -131,7 +136,11 @@ impl Case<'_> {
         if request.upgrade && self.is_closed_to_switches(request, destination) {
             return deny(Reason::Upgrade);
         }
-        pool.narrow(Phase::Request, Stage::Request)
+        let left = pool.left_over();
+        if left.is_empty() {
+            return Err(pool.nearest(Phase::Request, Stage::Request));
+        }
+        Ok(left)
     }
 
     /// After a switch either side may speak first: what may never initiate must not get that chance. And `CONNECT`
@@ -141,21 +150,22 @@ impl Case<'_> {
         request.method.as_str() == "CONNECT" || system.is_some_and(|system| !system.may_initiate)
     }
 
-    fn dial(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
+    fn dial(
+        self,
+        destination: Option<SystemId>,
+        pool: Pool<'_>,
+        left: Left<'_>,
+    ) -> Result<(), Denied> {
         let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
-        let pool = self.pool(source, destination);
         let declared =
             |site: &Name| pool.left(Phase::Request).any(|rule| self.opens(site, &rule.name));
         match barred(self.tables, (endpoint, self.flow.at), destination, declared) {
             None => Ok(()),
-            Some(reason) => {
-                let rule = pool.only(Phase::Request);
-                Err(Denied { rule, ..Denied::plain(reason, Stage::Dial) })
-            }
+            Some(reason) => Err(Denied { rule: left.only(), ..Denied::plain(reason, Stage::Dial) }),
         }
     }
 
-    fn peer(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
+    fn peer(self, destination: Option<SystemId>, left: Left<'_>) -> Result<(), Denied> {
         let expected = match &self.flow.peer {
             None => true,
             Some(Peer::Refused) => false,
@@ -166,32 +176,30 @@ impl Case<'_> {
         if expected {
             return Ok(());
         }
-        let rule = self.pool(source, destination).only(Phase::Request);
-        Err(Denied { rule, ..Denied::plain(Reason::UpstreamIdentity, Stage::Peer) })
+        let plain = Denied::plain(Reason::UpstreamIdentity, Stage::Peer);
+        Err(Denied { rule: left.only(), ..plain })
     }
 
     /// Nothing refuses it: it is allowed where no fact is missing that a rule asks for.
-    fn conclude(self, source: SystemId, destination: Option<SystemId>) -> Verdict {
-        match (self.flow.endpoint, self.passes_by(source, destination)) {
+    fn conclude(self, source: SystemId, destination: Option<SystemId>, left: Left<'_>) -> Verdict {
+        match (self.flow.endpoint, self.passes_by(source, destination, left)) {
             (Some(endpoint), Some((rule, would_deny))) => Verdict::Allow(Allowed {
                 rule: rule.name.clone(),
                 system: rule.to.clone(),
                 endpoint,
                 would_deny,
             }),
-            _ => Verdict::NotYet(NotYet {
-                stage: self.stage(),
-                rule: self.pool(source, destination).only(Phase::Request),
-            }),
+            _ => Verdict::NotYet(NotYet { stage: self.stage(), rule: left.only() }),
         }
     }
 
     /// The rule of which no fact is missing, the address that is dialled included.
-    fn passes_by(
-        &self,
+    fn passes_by<'a>(
+        &'a self,
         source: SystemId,
         destination: Option<SystemId>,
-    ) -> Option<(&RuleEntry, Option<Reason>)> {
+        left: Left<'a>,
+    ) -> Option<(&'a RuleEntry, Option<Reason>)> {
         let entry = self.tables.endpoint(self.flow.endpoint?)?;
         let (paper, asked) = (self.flow.paper.is_some(), self.flow.request.is_some());
         let complete = |rule: &RuleEntry| {
@@ -204,7 +212,12 @@ impl Case<'_> {
             };
             known && (entry.dial == Dial::Always || self.opens(&entry.site, &rule.name))
         };
-        self.pool(source, Some(destination.unwrap_or(entry.system))).passes_by(complete)
+        match left.first.filter(|rule| destination.is_some() && complete(rule)) {
+            Some(rule) => Some((rule, None)),
+            None => {
+                self.pool(source, Some(destination.unwrap_or(entry.system))).passes_by(complete)
+            }
+        }
     }
 
     fn opens(self, site: &Name, rule: &Name) -> bool {
@@ -224,8 +237,8 @@ impl Case<'_> {
     }
 
     fn pool(&self, source: SystemId, destination: Option<SystemId>) -> Pool<'_> {
-        let ids = self.tables.joined(source, destination);
-        Pool { rules: &self.tables.rules, ids, flow: self.flow }
+        let joined = self.tables.joined(source, destination);
+        Pool { rules: &self.tables.rules, joined, flow: self.flow }
     }
 
     fn is_host(self, request: &Request) -> bool {

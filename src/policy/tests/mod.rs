@@ -102,7 +102,8 @@ fn every_rule_has_a_scenario_that_passes_by_it() {
     let law = understand(&tokyo(), None).unwrap();
     let model = law.engine.model();
     for rule in model.rules.keys() {
-        let passes = |expect: &super::model::Expectation| matches!(expect, super::model::Expectation::Allow(name) if name == rule);
+        let passes =
+            |expect: &Expectation| matches!(expect, Expectation::Allow(name) if name == rule);
         assert!(model.scenarios.iter().any(|scenario| passes(&scenario.expect)), "{rule}");
     }
 }
