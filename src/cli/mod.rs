@@ -34,6 +34,8 @@ commands! {
     Lab lab
     /// Verify, show and prove what the audit ledger holds
     Ledger ledger
+    /// Print the law as an nftables ruleset, for what never reaches the proxy
+    Nft nft
     /// Explain a reason code, in Japanese and English
     Reason reason
     /// Run the daemon
@@ -42,6 +44,8 @@ commands! {
     Reload reload
     /// Write the council's report of a period, one HTML file
     Report report
+    /// Print the format of the files as JSON Schema, for editors
+    Schema schema
     /// Show how the daemon stands
     Status status
 }

@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use crate::policy::model::{Approval, IndividualNumber, Interconnection, Protocol, Rule};
+use crate::policy::model::{Approval, IndividualNumber, Interconnection, Rule};
 use crate::report::Council;
 use crate::report::clause::{CLAUSES, Clause, OUTSIDE};
 use crate::report::standing::{Speaker, Standing};
@@ -76,14 +76,12 @@ fn rule_row(council: &Council<'_>, name: &str, rule: &Rule) -> Markup {
 
 fn content(council: &Council<'_>, rule: &Rule) -> Markup {
     let lang = council.lang;
-    let protocol = match rule.protocol {
-        Protocol::Https => "https",
-        Protocol::Tls => "tls",
-    };
+    let protocol = rule.protocol.as_str();
     let methods = rule.http.iter().flat_map(|http| &http.methods);
     let methods: Vec<_> = methods.map(crate::flow::Method::as_str).collect();
     let numbers = match rule.individual_number {
         IndividualNumber::Permitted => lang.of("個人番号：可", "individual numbers: permitted"),
+        IndividualNumber::Forbidden => lang.of("個人番号：不可", "individual numbers: forbidden"),
         IndividualNumber::Unseen => {
             lang.of("個人番号：検査しない", "individual numbers: not looked at")
         }
