@@ -136,7 +136,7 @@ where
 {
     if let (Turn::Done(true), Some(switched)) = (&turn, connection.take_switched()) {
         let (said, stream) = guard.into_parts();
-        return switched.relay(connection, Prefixed::new(said.freeze(), stream)).await;
+        return Box::pin(switched.relay(connection, Prefixed::new(said.freeze(), stream))).await;
     }
     let exchange = Rc::clone(guard.exchange());
     match turn {
