@@ -63,6 +63,18 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// The same as Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = String::new();
+        for (number, row) in self.rows.iter().enumerate() {
+            text += &format!("| {} |\n", row.join(" | "));
+            if number == 0 {
+                text += &format!("|---|{}\n", "---:|".repeat(row.len().saturating_sub(1)));
+            }
+        }
+        text
+    }
+
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
