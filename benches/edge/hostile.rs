@@ -38,7 +38,7 @@ struct Windows {
 /// Where a subject does not start or does not stay.
 pub(crate) fn measure(setting: &Setting, settings: &Hostile) -> io::Result<()> {
     let site = Site::make(setting)?;
-    for candidate in chosen(setting, &[SubjectName::Sekisho]) {
+    for candidate in chosen(setting, &site, &[SubjectName::Sekisho]) {
         let mut running = candidate.start(&site)?;
         let windows = Windows::measure(&site, &running, settings);
         let windows = windows.map_err(|error| running.process.failure(&error.to_string()))?;

@@ -56,7 +56,7 @@ pub(crate) fn measure(setting: &Setting, settings: &Idle) -> io::Result<()> {
         "dead of sample",
     ]);
     for (way, count) in [(Way::Https, settings.https), (Way::Tls, settings.tls)] {
-        for candidate in chosen(setting, &[SubjectName::Sekisho]) {
+        for candidate in chosen(setting, &site, &[SubjectName::Sekisho]) {
             let mut running = candidate.start(&site)?;
             let outcome = one(&site, &mut running, way, count, settings.hold())?;
             table.row(outcome.cells());

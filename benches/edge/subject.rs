@@ -108,7 +108,7 @@ struct Sekisho {
 struct Direct;
 
 /// The subjects that were asked for, else `default`, each with addresses of its own.
-pub(crate) fn chosen(setting: &Setting, default: &[SubjectName]) -> Vec<Candidate> {
+pub(crate) fn chosen(setting: &Setting, site: &Site, default: &[SubjectName]) -> Vec<Candidate> {
     let make = |name: &SubjectName| -> Box<dyn Subject> {
         match name {
             SubjectName::Sekisho => Box::new(Sekisho { program: setting.sekisho.clone() }),
@@ -121,7 +121,10 @@ pub(crate) fn chosen(setting: &Setting, default: &[SubjectName]) -> Vec<Candidat
     let names = if setting.subject.is_empty() { default } else { &setting.subject };
     let numbered = (0..).zip(names);
     numbered
-        .map(|(number, name)| Candidate { subject: make(name), addresses: Addresses::of(number) })
+        .map(|(number, name)| Candidate {
+            subject: make(name),
+            addresses: Addresses::of(site, number),
+        })
         .collect()
 }
 

@@ -66,7 +66,7 @@ pub(crate) const ROWS: [Row; 8] = [
 /// Where a subject does not start or does not stay.
 pub(crate) fn measure(setting: &Setting, settings: &Throughput) -> io::Result<()> {
     let site = Site::make(setting)?;
-    let candidates = chosen(setting, &[SubjectName::Sekisho]);
+    let candidates = chosen(setting, &site, &[SubjectName::Sekisho]);
     let started = candidates.iter().map(|candidate| candidate.start(&site));
     let mut running = started.collect::<io::Result<Vec<_>>>()?;
     let mut table = Table::new(&[

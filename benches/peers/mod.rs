@@ -28,7 +28,7 @@ const ALL: [SubjectName; 4] =
 /// Where a subject does not start, does not do what it must, or the load could not be made.
 pub(crate) fn measure(setting: &Setting, settings: &Peers) -> io::Result<()> {
     let site = Site::make(setting)?;
-    let mut candidates = chosen(setting, &ALL);
+    let mut candidates = chosen(setting, &site, &ALL);
     check_all(&site, &candidates)?;
     let mut lines =
         measure_all(&site, &mut candidates, &Work::all(&settings.throughput), settings)?;
@@ -64,12 +64,13 @@ fn measure_all(
 fn as_shipped(setting: &Setting, settings: &Peers) -> io::Result<Vec<Line>> {
     let works = Work::hybrid(&settings.throughput);
     let setting = Setting { exchange: Exchange::Hybrid, ..setting.clone() };
-    let mut candidates = chosen(&setting, &ALL);
+    let site = Site::make(&setting)?;
+    let mut candidates = chosen(&setting, &site, &ALL);
     candidates.truncate(1);
     if works.is_empty() || candidates.iter().any(|first| first.name() != "sekisho") {
         return Ok(Vec::new());
     }
-    measure_all(&Site::make(&setting)?, &mut candidates, &works, settings)
+    measure_all(&site, &mut candidates, &works, settings)
 }
 
 fn start(site: &Site, candidates: &[Candidate]) -> io::Result<Vec<Running>> {
