@@ -76,7 +76,7 @@ fn must_refuse(
     let answer = match Caller::new(site, door, paper)?.once(source(0), path) {
         Ok(200) => return Err(io::Error::other(format!("it let pass: {attempt}"))),
         Ok(status) => status.to_string(),
-        Err(error) if is_refusal(&error) => error.to_string(),
+        Err(error) if is_refusal(&error) => ending(&error),
         Err(error) => return Err(io::Error::other(format!("no refusal of {attempt}: {error}"))),
     };
     Ok(Refusal { attempt, answer })
@@ -102,6 +102,13 @@ fn is_refusal(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
     )
+}
+
+/// An alert by its name; else the connection just ended.
+fn ending(error: &io::Error) -> String {
+    let text = error.to_string();
+    let alert = text.rsplit_once("alert: ").map(|(_, alert)| format!("alert {alert}"));
+    alert.unwrap_or_else(|| "closed".to_owned())
 }
 
 fn no_ticket(site: &Site, door: &Door) -> io::Result<()> {

@@ -19,7 +19,7 @@ use crate::turn::in_turn;
 const BIG: u64 = 100 << 20;
 
 /// Above this share of a core, other programs on the machine had a part in the figures.
-const SHARED: f64 = 0.1;
+pub(crate) const SHARED: f64 = 0.1;
 
 /// How long a load runs before it is measured.
 const WARM_UP: Duration = Duration::from_secs(1);

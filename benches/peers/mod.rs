@@ -3,13 +3,14 @@
 //! of the other measurements.
 
 mod peer;
+mod ratio;
 mod table;
 mod work;
 
 use std::io;
 
 use crate::argument::{Exchange, Peers, Setting, SubjectName};
-use crate::check;
+use crate::check::{self, Refusal};
 use crate::figure::Table;
 use crate::site::Site;
 use crate::subject::{Candidate, Running, chosen};
@@ -77,14 +78,22 @@ fn start(site: &Site, candidates: &[Candidate]) -> io::Result<Vec<Running>> {
     candidates.iter().map(|candidate| candidate.start(site)).collect()
 }
 
+/// Checks every subject, and shows what it was that each refused and how.
 fn check_all(site: &Site, candidates: &[Candidate]) -> io::Result<()> {
-    let mut table = Table::new(&["refused", "answer"]);
+    let mut answers: Vec<Vec<Refusal>> = Vec::new();
     for candidate in candidates {
         let version = candidate.version().unwrap_or_else(|| "as built here".to_owned());
         println!("{:<11} {version}", candidate.name());
-        for refusal in check::whole(site, candidate)? {
-            table.row(vec![format!("{}: {}", candidate.name(), refusal.attempt), refusal.answer]);
-        }
+        answers.push(check::whole(site, candidate)?);
+    }
+    let mut head = vec!["refused"];
+    head.extend(candidates.iter().map(Candidate::name));
+    let mut table = Table::new(&head);
+    let attempts = answers.first().map_or(&[][..], Vec::as_slice);
+    for (number, Refusal { attempt, .. }) in attempts.iter().enumerate() {
+        let of_all = answers.iter().filter_map(|answers| answers.get(number));
+        let cells = of_all.map(|refusal| refusal.answer.clone());
+        table.row([attempt.clone()].into_iter().chain(cells).collect());
     }
     println!("\n{table}");
     Ok(())

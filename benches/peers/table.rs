@@ -11,7 +11,9 @@ use crate::counter::Span;
 use crate::figure::{Table, median, micros, range};
 use crate::idle::Outcome;
 use crate::latency::Seen;
-use crate::throughput::FULL;
+use crate::throughput::{FULL, SHARED};
+
+use super::ratio::{Bar, best, ratios};
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +26,6 @@ pub(super) enum Unit {
     Kibibyte,
     /// Microseconds.
     Microsecond,
-}
-
-/// What the ratio to the best of the others should come to: at least where more is better, else at most.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Bar {
-    /// First.
-    pub(super) first: f64,
-    /// In the end.
-    pub(super) goal: f64,
 }
 
 /// What one window on one subject gave.
@@ -80,6 +73,7 @@ pub(super) fn print(names: &[&str], lines: &[Line], settings: &Peers) {
     println!(
         "* load generator and upstream filled their core: the pace was theirs, the figure is by the subject's CPU second"
     );
+    println!("~ other programs used more than {:.0} % of a core meanwhile", SHARED * 100.0);
     println!("! requests or connections failed");
 }
 
@@ -194,7 +188,7 @@ impl Line {
         let mut cells = vec![self.name.clone(), self.unit.as_str().to_owned()];
         let digits = self.unit.digits();
         let shown = figures.iter().zip(&self.samples);
-        cells.extend(shown.map(|(figures, samples)| range(figures, digits) + marks(samples)));
+        cells.extend(shown.map(|(figures, samples)| range(figures, digits) + &marks(samples)));
         cells.resize(2 + subjects, String::from("–"));
         cells.extend(others.iter().map(|other| range(&ratios(first, other), 2)));
         cells.resize(1 + 2 * subjects, String::from("–"));
@@ -209,7 +203,7 @@ impl Line {
             return ["–", "–", "–"].map(str::to_owned);
         };
         let asked = format!("{:.2}, goal {:.2}", bar.first, bar.goal);
-        let reached = reached(median(best.to_vec()), bar, self.unit.is_more_better());
+        let reached = bar.reached(median(best.to_vec()), self.unit.is_more_better());
         [range(best, 2), asked, reached.to_owned()]
     }
 }
@@ -218,34 +212,15 @@ fn figures(samples: &Vec<Sample>) -> Vec<f64> {
     samples.iter().map(|sample| sample.figure).collect()
 }
 
-fn marks(samples: &[Sample]) -> &'static str {
-    let loads = samples.iter().filter_map(|sample| sample.span).map(|span| span.load).collect();
-    match (median(loads) >= FULL, samples.iter().any(|sample| sample.failed > 0)) {
-        (true, true) => " *!",
-        (true, false) => " *",
-        (false, true) => " !",
-        (false, false) => "",
-    }
-}
-
-/// Round by round.
-pub(super) fn ratios(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
-    ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect()
-}
-
-/// The one with the best median.
-pub(super) fn best(all: &[Vec<f64>], is_more_better: bool) -> Option<&[f64]> {
-    let sign = if is_more_better { 1.0 } else { -1.0 };
-    let worth = |figures: &&Vec<f64>| sign * median((*figures).clone());
-    all.iter().max_by(|one, other| worth(one).total_cmp(&worth(other))).map(Vec::as_slice)
-}
-
-/// How far a ratio comes.
-pub(super) fn reached(ratio: f64, bar: Bar, is_more_better: bool) -> &'static str {
-    let holds = |asked: f64| if is_more_better { ratio >= asked } else { ratio <= asked };
-    match (holds(bar.goal), holds(bar.first)) {
-        (true, _) => "goal",
-        (false, true) => "first bar",
-        (false, false) => "missed",
-    }
+fn marks(samples: &[Sample]) -> String {
+    let share = |of: fn(&Span) -> f64| {
+        median(samples.iter().filter_map(|sample| sample.span.as_ref()).map(of).collect())
+    };
+    let marks = [
+        (share(|span| span.load) >= FULL, "*"),
+        (share(|span| span.others) >= SHARED, "~"),
+        (samples.iter().any(|sample| sample.failed > 0), "!"),
+    ];
+    let shown: String = marks.iter().filter(|(holds, _)| *holds).map(|(_, mark)| *mark).collect();
+    if shown.is_empty() { shown } else { format!(" {shown}") }
 }

@@ -14,7 +14,8 @@ use crate::subject::{Candidate, Running, Way};
 use crate::throughput::{ROWS, Row};
 use crate::turn::in_turn;
 
-use super::table::{Bar, Line, Sample, Unit};
+use super::ratio::Bar;
+use super::table::{Line, Sample, Unit};
 
 /// One measurement; it gives one line, latency two.
 #[derive(Debug)]
