@@ -112,18 +112,18 @@ fn facts(object: &mut Object<'_>, body: &Body) {
         Body::Opened { facts, .. } => client(object, facts),
         Body::Dialled { system, endpoint, local, site, .. } => {
             object.text("system", system.as_str());
-            object.plain("endpoint", endpoint);
-            object.plain("local", local);
+            object.socket("endpoint", *endpoint);
+            object.socket("local", *local);
             object.optional("site", site.as_ref().map(Name::as_str));
         }
         Body::Request { facts, endpoint, .. } => {
             request(object, facts);
-            object.plain("endpoint", endpoint);
+            object.socket("endpoint", *endpoint);
         }
         Body::Refused { .. } => refused(object, body),
         Body::Failed { endpoint, detail, .. } => {
             if let Some(endpoint) = endpoint {
-                object.plain("endpoint", endpoint);
+                object.socket("endpoint", *endpoint);
             }
             object.optional("detail", detail.as_ref().map(Masked::as_str));
         }
@@ -147,8 +147,8 @@ fn policy_facts(object: &mut Object<'_>, body: &Body) {
 }
 
 fn client(object: &mut Object<'_>, facts: &ClientFacts) {
-    object.plain("source", facts.source);
-    object.plain("to_address", facts.to_address);
+    object.socket("source", facts.source);
+    object.socket("to_address", facts.to_address);
     object.text("listener", facts.listener.as_str());
     object.optional("system", facts.system.as_ref().map(Name::as_str));
     object.optional("server_name", facts.server_name.as_ref().map(Masked::as_str));
@@ -178,7 +178,7 @@ fn refused(object: &mut Object<'_>, body: &Body) {
         request(object, asked);
     }
     if let Some(endpoint) = endpoint {
-        object.plain("endpoint", endpoint);
+        object.socket("endpoint", *endpoint);
     }
     object.optional("detail", detail.as_ref().map(Masked::as_str));
     if let Verdict::Deny(denied) = verdict
@@ -209,7 +209,7 @@ fn closed(object: &mut Object<'_>, body: &Body) {
 fn counted(object: &mut Object<'_>, body: &Body) {
     if let Body::Summary { source, count, since, .. } = body {
         if let Some(source) = source {
-            object.plain("source", source);
+            object.address("source", *source);
         }
         object.number("count", *count);
         object.time("since", *since);

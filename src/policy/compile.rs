@@ -1,11 +1,13 @@
 //! From what was MEANT to what RUNS: every name becomes a number, every list a look-up. Nothing is decided here
 //! but what no flow can change: where an endpoint stands and from when until when a rule holds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixMap;
+// What is looked up comes from clients, what is stored from the law alone: no client can make keys collide.
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::flow::{Host, Identity, Method, Name, Timestamp, TlsVersion};
 use crate::policy::address;
@@ -13,6 +15,7 @@ use crate::policy::model::{
     Dial, Endpoint, Guardrail, Http, Model, PathPattern, Period, Protocol, Rule, SegmentPattern,
     Site, System,
 };
+use crate::policy::trie::Trie;
 use crate::verdict::Reason;
 
 /// A system by its number, in the order of names.
@@ -80,11 +83,30 @@ pub(super) struct RuleEntry {
     pub(super) paths: Box<[PathPattern]>,
 }
 
-/// The rules that a source has, all of them and by destination; in the order of their names.
+/// The rules that a source has, all of them and by destination.
 #[derive(Debug, Default)]
 pub(super) struct SourceRules {
-    pub(super) all: Vec<RuleId>,
-    pub(super) by_destination: HashMap<SystemId, Vec<RuleId>>,
+    pub(super) all: Joined,
+    pub(super) by_destination: HashMap<SystemId, Joined>,
+}
+
+/// The rules that join a source and a destination, or a source and all of its own.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    /// In the order of their names.
+    pub(super) ids: Vec<RuleId>,
+    /// The patterns of those that speak `https`.
+    pub(super) paths: Trie,
+}
+
+impl Joined {
+    fn insert(&mut self, id: RuleId, rule: &Rule) {
+        self.ids.push(id);
+        let asked = rule.http.as_ref().filter(|_| rule.protocol == Protocol::Https);
+        for pattern in asked.into_iter().flat_map(|http| &http.paths) {
+            self.paths.insert(pattern, id);
+        }
+    }
 }
 
 /// The texts of the law that may be recorded as they are.
@@ -165,12 +187,16 @@ impl Tables {
         self.endpoints.get(&address::canonical_socket(endpoint))
     }
 
-    /// The rules from a source; toward one destination where it is known.
-    pub(super) fn joined(&self, source: SystemId, destination: Option<SystemId>) -> &[RuleId] {
-        let Some(rules) = self.sources.get(source) else { return &[] };
+    /// The rules from a source; toward one destination where it is known. `None` where no rule joins them.
+    pub(super) fn joined(
+        &self,
+        source: SystemId,
+        destination: Option<SystemId>,
+    ) -> Option<&Joined> {
+        let rules = self.sources.get(source)?;
         match destination {
-            None => &rules.all,
-            Some(destination) => rules.by_destination.get(&destination).map_or(&[], Vec::as_slice),
+            None => Some(&rules.all),
+            Some(destination) => rules.by_destination.get(&destination),
         }
     }
 }
@@ -226,7 +252,7 @@ fn addresses(model: &Model) -> JointPrefixMap<IpNet, Owner> {
 }
 
 fn hosts(model: &Model) -> HashMap<Host, SystemId> {
-    let mut found = HashMap::new();
+    let mut found = HashMap::default();
     for (id, system) in model.systems.values().enumerate() {
         if let Some(upstream) = &system.upstream {
             let _first = found.entry(upstream.server_name.clone()).or_insert(id);
@@ -258,7 +284,7 @@ fn identities(model: &Model) -> HashMap<Identity, Box<[SystemId]>> {
 }
 
 fn endpoints(model: &Model) -> HashMap<SocketAddr, EndpointEntry> {
-    let mut found = HashMap::new();
+    let mut found = HashMap::default();
     for (system, written) in model.systems.values().enumerate() {
         for endpoint in written.upstream.iter().flat_map(|upstream| &upstream.endpoints) {
             let address = address::canonical_socket(endpoint.address);
@@ -302,8 +328,8 @@ fn sources(model: &Model, numbers: &BTreeMap<&Name, SystemId>) -> Vec<SourceRule
         for from in &rule.from {
             let source = numbers.get(from).and_then(|source| found.get_mut(*source));
             let Some((source, to)) = source.zip(numbers.get(&rule.to)) else { continue };
-            source.all.push(id);
-            source.by_destination.entry(*to).or_default().push(id);
+            source.all.insert(id, rule);
+            source.by_destination.entry(*to).or_default().insert(id, rule);
         }
     }
     found

@@ -15,6 +15,7 @@ mod pattern;
 pub mod proof;
 mod resolve;
 pub mod scenario;
+mod trie;
 mod word;
 
 pub use agreement::Expected;

@@ -15,13 +15,15 @@ use super::body::Count;
 use super::clock;
 use super::cut::Cut;
 use super::ended::Ended;
+use super::header::Way;
 use super::paper::Presented;
+use super::patience::Patience;
 use super::permit::Opened;
 use super::snapshot::Snapshot;
 use super::stream::Stream;
 use super::upstream::UpstreamPeer;
 use super::worker::Worker;
-use crate::flow::{Flow, Hello, Name, Paper, Request, ServerName, Timestamp};
+use crate::flow::{Flow, Hello, Host, Name, Paper, Request, ServerName, Timestamp};
 use crate::ledger::{Body, ClientFacts, ConnectionId, Entry, Receipt, RequestFacts, Unwritable};
 use crate::metrics::{Outcome, RuleMetrics};
 use crate::policy::Masked;
@@ -50,6 +52,8 @@ pub(super) struct Connection {
     opened: OnceCell<Opened>,
     rule: OnceCell<(Name, Arc<RuleMetrics>)>,
     relayed_to: OnceCell<(SocketAddr, Arc<UpstreamPeer>)>,
+    way: RefCell<Option<Rc<Way>>>,
+    patience: RefCell<Option<Patience>>,
     began: Instant,
     to_upstream: Cell<u64>,
     to_client: Cell<u64>,
@@ -82,6 +86,8 @@ impl Connection {
             opened: OnceCell::new(),
             rule: OnceCell::new(),
             relayed_to: OnceCell::new(),
+            way: RefCell::default(),
+            patience: RefCell::default(),
             began: Instant::now(),
             to_upstream: Cell::new(0),
             to_client: Cell::new(0),
@@ -119,6 +125,30 @@ impl Connection {
 
     pub(super) fn hello(&self) -> Option<Arc<Hello>> {
         self.facts.borrow().hello.clone()
+    }
+
+    /// What upstreams are told of it as requests to `host` come; the same for one after the other.
+    pub(super) fn way(&self, host: &Host) -> Option<Rc<Way>> {
+        let mut way = self.way.borrow_mut();
+        if way.as_ref().is_none_or(|known| known.host != *host) {
+            *way = Way::new(self.source.ip(), host.clone()).map(Rc::new);
+        }
+        way.clone()
+    }
+
+    /// A timer for the wait for an answer: the one of the wait before, where no other exchange has it.
+    pub(super) fn patience(&self, limit: Duration) -> Patience {
+        self.patience.take().map_or_else(|| Patience::new(limit), |known| known.renewed(limit))
+    }
+
+    /// The wait is over, another may follow.
+    pub(super) fn keep_patience(&self, patience: Patience) {
+        self.patience.replace(Some(patience));
+    }
+
+    /// No wait follows soon: the timer is given up.
+    pub(super) fn drop_patience(&self) {
+        self.patience.take();
     }
 
     /// From now on it is a relay to this judged address.

@@ -5,13 +5,17 @@ use http::request::Parts;
 use http::{Method as HttpMethod, Version};
 
 use super::header::{self, Malformed};
-use crate::flow::{Method, Path, Request};
+use crate::flow::{Host, Method, Path, Request};
 
-/// The facts of a request that came to `port`.
+/// The facts of a request that came to `port` of a connection whose server name is `expected`.
 ///
 /// # Errors
 /// What is malformed, in our own words: it could be read in two ways.
-pub(super) fn request(parts: &Parts, port: u16) -> Result<Request, &'static str> {
+pub(super) fn request(
+    parts: &Parts,
+    port: u16,
+    expected: Option<&Host>,
+) -> Result<Request, &'static str> {
     let method = Method::parse(parts.method.as_str());
     let method = method.map_err(|_other| "the method is not a token of at most 32 characters")?;
     if parts.version == Version::HTTP_2 {
@@ -20,7 +24,7 @@ pub(super) fn request(parts: &Parts, port: u16) -> Result<Request, &'static str>
     let authority = header::authority(parts).map_err(Malformed::description)?;
     Ok(Request {
         method,
-        host: header::host(authority, port),
+        host: header::host(authority, port, expected),
         path: path(parts)?,
         upgrade: is_upgrade(parts),
     })
@@ -60,7 +64,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
-        let facts = request(&parts, 8443);
+        let facts = request(&parts, 8443, None);
         let seen = facts.as_ref().map(|facts| {
             (facts.host.as_ref().map(crate::flow::Host::as_str), facts.path.as_str(), facts.upgrade)
         });

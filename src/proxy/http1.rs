@@ -69,7 +69,6 @@ where
     });
     let mut hyper = http1::Builder::new()
         .keep_alive(true)
-        .max_headers(128)
         .max_buf_size(buffer_size(connection))
         .serve_connection(TokioIo::new(guard), service);
     let mut draining = false;
@@ -117,6 +116,7 @@ where
 {
     let idle = connection.worker.snapshot().idle_timeout(connection.rule());
     let rest = idle.saturating_sub(PARK_AFTER);
+    connection.drop_patience();
     tokio::select! {
         biased;
         reason = connection.cut.thrown() => Some(Ended::Cut(reason)),

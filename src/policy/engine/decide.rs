@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::stop::{Phase, Pool};
+use super::stop::{Left, Phase, Pool};
 use crate::flow::{Certificate, Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
 use crate::flow::{Hello, Request, Timestamp};
-use crate::policy::compile::{SystemId, Tables};
+use crate::policy::compile::{RuleEntry, SystemId, Tables};
 use crate::policy::model::Protocol;
 use crate::verdict::{Allowed, Denied, NotYet, Reason, Stage, Verdict};
 
@@ -39,10 +39,11 @@ impl Case<'_> {
         let source = self.arrival()?;
         let destination = self.hello(source)?;
         self.identity(source)?;
-        self.request(source, destination)?;
-        self.dial(source, destination)?;
-        self.peer(source, destination)?;
-        Ok(self.conclude(source, destination))
+        let pool = self.pool(source, destination);
+        let left = self.request(pool)?;
+        self.dial(destination, left)?;
+        self.peer(destination, left)?;
+        Ok(self.conclude(destination, pool, left))
     }
 
     fn arrival(self) -> Result<SystemId, Denied> {
@@ -112,9 +113,9 @@ impl Case<'_> {
         }
     }
 
-    fn request(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
-        let Some(request) = &self.flow.request else { return Ok(()) };
-        let pool = self.pool(source, destination);
+    /// What is left of the pool by all that is known so far.
+    fn request<'a>(&self, pool: Pool<'a>) -> Result<Left<'a>, Denied> {
+        let Some(request) = &self.flow.request else { return Ok(pool.left_over()) };
         let deny = |reason| {
             let rule = pool.only(Phase::Protocol);
             Err(Denied { rule, ..Denied::plain(reason, Stage::Request) })
@@ -125,21 +126,24 @@ impl Case<'_> {
         if request.upgrade {
             return deny(Reason::Upgrade);
         }
-        pool.narrow(Phase::Request, Stage::Request)
+        let left = pool.left_over();
+        match left.first {
+            Some(_) => Ok(left),
+            None => Err(pool.nearest(Phase::Request, Stage::Request)),
+        }
     }
 
-    fn dial(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
+    fn dial(self, destination: Option<SystemId>, left: Left<'_>) -> Result<(), Denied> {
         let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
         match barred(self.tables, endpoint, destination, self.flow.at) {
             None => Ok(()),
             Some(reason) => {
-                let rule = self.pool(source, destination).only(Phase::Request);
-                Err(Denied { rule, ..Denied::plain(reason, Stage::Dial) })
+                Err(Denied { rule: left.only(), ..Denied::plain(reason, Stage::Dial) })
             }
         }
     }
 
-    fn peer(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
+    fn peer(self, destination: Option<SystemId>, left: Left<'_>) -> Result<(), Denied> {
         let expected = match &self.flow.peer {
             None => true,
             Some(Peer::Refused) => false,
@@ -150,24 +154,27 @@ impl Case<'_> {
         if expected {
             return Ok(());
         }
-        let rule = self.pool(source, destination).only(Phase::Request);
-        Err(Denied { rule, ..Denied::plain(Reason::UpstreamIdentity, Stage::Peer) })
+        let plain = Denied::plain(Reason::UpstreamIdentity, Stage::Peer);
+        Err(Denied { rule: left.only(), ..plain })
     }
 
     /// Nothing refuses it: it is allowed where no fact is missing that a rule asks for.
-    fn conclude(self, source: SystemId, destination: Option<SystemId>) -> Verdict {
-        let pool = self.pool(source, destination);
+    fn conclude(self, destination: Option<SystemId>, pool: Pool<'_>, left: Left<'_>) -> Verdict {
         let known = destination.filter(|_| self.flow.paper.is_some());
-        let asked = self.flow.request.is_some();
-        let complete = |protocol| protocol == Protocol::Tls || asked;
-        let rule = pool.left(Phase::Request).find(|rule| complete(rule.protocol));
-        match (known, self.flow.endpoint, rule) {
-            (Some(_), Some(endpoint), Some(rule)) => Verdict::Allow(Allowed {
-                rule: rule.name.clone(),
-                system: rule.to.clone(),
-                endpoint,
-            }),
-            _ => Verdict::NotYet(NotYet { stage: self.stage(), rule: pool.only(Phase::Request) }),
+        if let (Some(_), Some(endpoint)) = (known, self.flow.endpoint)
+            && let Some(rule) = self.complete(pool, left)
+        {
+            let (rule, system) = (rule.name.clone(), rule.to.clone());
+            return Verdict::Allow(Allowed { rule, system, endpoint });
+        }
+        Verdict::NotYet(NotYet { stage: self.stage(), rule: left.only() })
+    }
+
+    /// The first rule that asks for no fact more.
+    fn complete<'a>(self, pool: Pool<'a>, left: Left<'a>) -> Option<&'a RuleEntry> {
+        match self.flow.request {
+            Some(_) => left.first,
+            None => pool.left(Phase::Protocol).find(|rule| rule.protocol == Protocol::Tls),
         }
     }
 
@@ -184,8 +191,8 @@ impl Case<'_> {
     }
 
     fn pool(&self, source: SystemId, destination: Option<SystemId>) -> Pool<'_> {
-        let ids = self.tables.joined(source, destination);
-        Pool { rules: &self.tables.rules, ids, flow: self.flow }
+        let joined = self.tables.joined(source, destination);
+        Pool { rules: &self.tables.rules, joined, flow: self.flow }
     }
 
     fn is_host(self, request: &Request) -> bool {

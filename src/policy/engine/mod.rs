@@ -221,8 +221,8 @@ impl Engine {
         let ServerName::Name(host) = server_name else { return None };
         let source = self.tables.owner(source)?.system;
         let destination = self.tables.hosts.get(host).copied()?;
-        let joined = self.tables.joined(source, Some(destination)).iter();
-        let mut rules = joined.filter_map(|id| self.tables.rules.get(*id));
+        let joined = self.tables.joined(source, Some(destination))?;
+        let mut rules = joined.ids.iter().filter_map(|id| self.tables.rules.get(*id));
         rules.find(|rule| stop::takes(rule, listener)).map(|rule| rule.protocol)
     }
 

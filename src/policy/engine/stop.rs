@@ -2,7 +2,7 @@
 //! none is left. Guardrails are not here.
 
 use crate::flow::{Flow, Name, Path, Request, Transport};
-use crate::policy::compile::{RuleEntry, RuleId};
+use crate::policy::compile::{Joined, RuleEntry, RuleId};
 use crate::policy::model::{PathPattern, Protocol, SegmentPattern};
 use crate::verdict::{Denied, Near, Reason, Stage};
 
@@ -39,8 +39,25 @@ type Stops = [Option<Reason>; 3];
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pool<'a> {
     pub(super) rules: &'a [RuleEntry],
-    pub(super) ids: &'a [RuleId],
+    /// `None` where no rule joins source and destination.
+    pub(super) joined: Option<&'a Joined>,
     pub(super) flow: &'a Flow,
+}
+
+/// What is left of a pool by every fact of the flow.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Left<'a> {
+    /// The first in the order of names.
+    pub(super) first: Option<&'a RuleEntry>,
+    /// Whether there are more.
+    pub(super) several: bool,
+}
+
+impl Left<'_> {
+    /// The name of the rule, where it is exactly one.
+    pub(super) fn only(self) -> Option<Name> {
+        self.first.filter(|_| !self.several).map(|rule| rule.name.clone())
+    }
 }
 
 impl<'a> Pool<'a> {
@@ -66,12 +83,41 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// The rules that fit every fact up to the request.
+    pub(super) fn left_over(self) -> Left<'a> {
+        if let Some(request) = &self.flow.request {
+            return self.asked(request);
+        }
+        let mut left = self.left(Phase::Protocol);
+        Left { first: left.next(), several: left.next().is_some() }
+    }
+
+    /// Only rules with a path that fits are looked at: a request does not cost more for rules that have others.
+    fn asked(self, request: &Request) -> Left<'a> {
+        let fits = |rule: &RuleEntry| {
+            let known = [Phase::Standing, Phase::Protocol];
+            rule.methods.contains(&request.method)
+                && known.into_iter().all(|phase| fits(rule, self.flow, phase))
+        };
+        let (mut first, mut several) = (None, false);
+        if let Some(joined) = self.joined {
+            joined.paths.visit(&request.path, &mut |id| {
+                if first != Some(id) && self.rules.get(id).is_some_and(fits) {
+                    several |= first.is_some();
+                    first = Some(first.map_or(id, |before: RuleId| before.min(id)));
+                }
+            });
+        }
+        Left { first: first.and_then(|id| self.rules.get(id)), several }
+    }
+
     fn all(self) -> impl Iterator<Item = &'a RuleEntry> {
-        self.ids.iter().filter_map(move |id| self.rules.get(*id))
+        let ids = self.joined.map_or(&[][..], |joined| &joined.ids);
+        ids.iter().filter_map(move |id| self.rules.get(*id))
     }
 
     /// The refusal where `phase` stops every rule that came so far.
-    fn nearest(self, phase: Phase, stage: Stage) -> Denied {
+    pub(super) fn nearest(self, phase: Phase, stage: Stage) -> Denied {
         let came_far = |rule: &&RuleEntry| phase.before().all(|it| fits(rule, self.flow, it));
         let near: Vec<(&RuleEntry, Vec<Reason>)> = self
             .all()
