@@ -20,7 +20,7 @@ use crate::callgrind::Callgrind;
 use crate::case::Case;
 use crate::command::Inside;
 use crate::profile::Profile;
-use crate::site::{Addresses, HTTPS_NAME, source};
+use crate::site::{Addresses, BLOCK, HTTPS_NAME, source};
 
 /// Counts `rounds` rounds of `case` under the box file `appliance`.
 ///
@@ -150,7 +150,7 @@ fn ledger(loaded: &Loaded, flow: &Flow) -> io::Result<(Ledger, Entry)> {
 
 /// A request that the rule `register` lets pass, with every fact the proxy has before it sends one.
 fn flow() -> io::Result<Flow> {
-    let addresses = Addresses::of(0);
+    let addresses = Addresses::of(BLOCK, 0);
     let at = Timestamp::from(SystemTime::now());
     let host = Host::parse(HTTPS_NAME).map_err(wrong)?;
     let mut flow = Flow::arrival(

@@ -18,18 +18,20 @@ mod argument;
 mod child;
 #[path = "../edge/client.rs"]
 mod client;
+#[path = "../edge/door.rs"]
+mod door;
 #[path = "../edge/figure.rs"]
 mod figure;
 #[path = "../edge/law.rs"]
 mod law;
 #[path = "../edge/pki.rs"]
 mod pki;
+#[path = "../edge/procfs.rs"]
+mod procfs;
 #[path = "../edge/reply.rs"]
 mod reply;
 #[path = "../edge/site.rs"]
 mod site;
-#[path = "../edge/subject.rs"]
-mod subject;
 #[path = "../edge/tls.rs"]
 mod tls;
 #[path = "../edge/upstream.rs"]

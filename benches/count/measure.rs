@@ -10,7 +10,7 @@ use crate::counted::Kind;
 use crate::figure::{float, median};
 use crate::profile::Profile;
 use crate::served::{Load, Subject};
-use crate::site::{Addresses, Site};
+use crate::site::{Addresses, BLOCK, Site};
 use crate::{inside, law, wide};
 
 /// What one unit of a case cost, round by round.
@@ -50,7 +50,7 @@ pub(crate) fn count(setting: &Setting, case: Case, rounds: usize) -> io::Result<
     let site = Site::make(setting)?;
     let folder = site.folder().join("edge");
     fs::create_dir_all(folder.join("state"))?;
-    law::write(&folder, &Addresses::of(0))?;
+    law::write(&folder, &Addresses::of(BLOCK, 0))?;
     wide::write(&folder, wide::Size { rules: case.rules(), prefixes: 0 })?;
     let callgrind = Callgrind::new(site.folder())?;
     let rounds = match case.place() {

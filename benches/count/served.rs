@@ -14,9 +14,9 @@ use crate::callgrind::Callgrind;
 use crate::case::Pattern;
 use crate::child::Child;
 use crate::client::{Caller, Connection, Paper, SMALL, SMALL_BYTES};
+use crate::door::{Door, Way};
 use crate::profile::Profile;
-use crate::site::{Addresses, HTTPS_NAME, Site, TLS_NAME, source};
-use crate::subject::{Door, Way};
+use crate::site::{Addresses, BLOCK, HTTPS_NAME, Site, TLS_NAME, source};
 
 /// How long the program may take until a permitted request passes; callgrind makes it fifty times slower.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -56,7 +56,7 @@ impl Subject {
         program: &Path,
         folder: &Path,
     ) -> io::Result<Self> {
-        let addresses = Addresses::of(0);
+        let addresses = Addresses::of(BLOCK, 0);
         let upstream = stand_in(site, &addresses)?;
         let mut command = callgrind.command(program);
         command.arg("run").arg("-c").arg(folder.join("appliance.yaml"));

@@ -29,7 +29,7 @@ pub(crate) struct Setting {
     /// `peers` all but `direct`.
     #[arg(long, global = true, value_delimiter = ',')]
     pub(crate) subject: Vec<SubjectName>,
-    /// HAProxy's program.
+    /// haproxy's program.
     #[arg(long, global = true, default_value = "haproxy")]
     pub(crate) haproxy: PathBuf,
     /// nginx's program.
@@ -57,7 +57,7 @@ pub(crate) struct Setting {
 pub(crate) enum SubjectName {
     /// The program of this project.
     Sekisho,
-    /// HAProxy, at its best.
+    /// haproxy, at its best.
     Haproxy,
     /// nginx, at its best.
     Nginx,
@@ -94,7 +94,7 @@ pub(crate) enum Work {
     Hostile(Hostile),
     /// Requests and megabytes, by second and by processor second.
     Throughput(Throughput),
-    /// All of it against HAProxy, nginx and Envoy, in one table.
+    /// All of it against haproxy, nginx and Envoy, in one table.
     Peers(Peers),
     #[command(hide = true)]
     Upstream(Upstream),

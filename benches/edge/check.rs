@@ -4,8 +4,9 @@
 use std::io;
 
 use crate::client::{Caller, Paper, SMALL};
+use crate::door::Door;
 use crate::site::{Site, source};
-use crate::subject::{Candidate, Door, Running};
+use crate::subject::{Candidate, Running};
 
 /// A path under no rule.
 const ELSEWHERE: &str = "/elsewhere/small";

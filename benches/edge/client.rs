@@ -15,9 +15,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::door::{Door, Way};
 use crate::reply::{Reader, Reply};
 use crate::site::Site;
-use crate::subject::{Door, Way};
 use crate::tls;
 
 /// The small document.

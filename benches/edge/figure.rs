@@ -65,13 +65,11 @@ impl Table {
 
     /// The same as Markdown.
     pub(crate) fn markdown(&self) -> String {
-        let mut text = String::new();
-        for (number, row) in self.rows.iter().enumerate() {
-            text += &format!("| {} |\n", row.join(" | "));
-            if number == 0 {
-                text += &format!("|---|{}\n", "---:|".repeat(row.len().saturating_sub(1)));
-            }
-        }
+        let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
+        let mut text: String = self.rows.iter().map(line).collect();
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let head = text.find('\n').map_or(0, |end| end + 1);
+        text.insert_str(head, &format!("|---|{}\n", "---:|".repeat(columns.saturating_sub(1))));
         text
     }
 

@@ -8,10 +8,11 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::argument::{Idle, Setting, SubjectName};
 use crate::client::{Caller, Connection, Paper, SMALL};
+use crate::door::Way;
 use crate::figure::{Table, float};
 use crate::procfs::{Memory, descriptors};
 use crate::site::{SOURCES, Site, source};
-use crate::subject::{Running, Way, chosen};
+use crate::subject::{Running, chosen};
 
 /// Handshakes at a time while the connections are opened.
 const AT_ONCE: usize = 64;

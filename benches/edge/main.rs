@@ -18,6 +18,7 @@ mod check;
 mod child;
 mod client;
 mod counter;
+mod door;
 mod figure;
 mod hostile;
 mod idle;

@@ -17,6 +17,9 @@ pub(crate) const HTTPS_NAME: &str = "chukan.center.example";
 /// The name behind which bytes are relayed, by a `tls` rule.
 pub(crate) const TLS_NAME: &str = "stream.center.example";
 
+/// The lowest block of addresses: the second byte of those that edges have; stand-ins have the next.
+pub(crate) const BLOCK: u8 = 64;
+
 /// How many addresses the permitted clients have.
 pub(crate) const SOURCES: u8 = 40;
 
@@ -39,8 +42,8 @@ pub(crate) struct Addresses {
 #[derive(Debug)]
 pub(crate) struct Site {
     folder: TempDir,
-    /// The second byte of the edges' addresses; the stand-ins have the next.
-    block: u8,
+    /// The block of its addresses; see [`BLOCK`].
+    pub(crate) block: u8,
     /// What the upstream agrees to.
     pub(crate) upstream: UpstreamHttp,
     /// How keys are agreed.
@@ -73,12 +76,8 @@ impl Site {
 }
 
 impl Addresses {
-    /// Those of the subject with this number; no two share one.
-    pub(crate) fn of(site: &Site, number: u8) -> Self {
-        Self::at(site.block, number)
-    }
-
-    fn at(block: u8, number: u8) -> Self {
+    /// Those of the subject with this number in a block; no two share one.
+    pub(crate) fn of(block: u8, number: u8) -> Self {
         let edge = |last| IpAddr::from(Ipv4Addr::new(127, block, number, last));
         let behind = |last| IpAddr::from(Ipv4Addr::new(127, block + 1, number, last));
         Self {
@@ -93,8 +92,8 @@ impl Addresses {
 
 /// The first block that no other run on this machine has taken.
 fn free_block() -> Option<u8> {
-    (64..254).step_by(2).find(|block| {
-        let Addresses { edge, https, .. } = Addresses::at(*block, 0);
+    (BLOCK..254).step_by(2).find(|block| {
+        let Addresses { edge, https, .. } = Addresses::of(*block, 0);
         TcpListener::bind(edge).is_ok() && TcpListener::bind(https).is_ok()
     })
 }

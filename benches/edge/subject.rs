@@ -13,9 +13,10 @@ use crate::argument::{Setting, SubjectName, word};
 use crate::check;
 use crate::child::Child;
 use crate::client::{Caller, Paper, SMALL};
+use crate::door::{Door, Way};
 use crate::law;
 use crate::peers::Peer;
-use crate::site::{Addresses, HTTPS_NAME, Site, TLS_NAME, source};
+use crate::site::{Addresses, Site, source};
 
 /// How long a subject may take until a permitted request passes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -77,26 +78,6 @@ pub(crate) struct Running {
     pub(crate) behind: Door,
 }
 
-/// One way in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Door {
-    /// How it is treated.
-    pub(crate) way: Way,
-    /// Where it is.
-    pub(crate) address: std::net::SocketAddr,
-    /// The server name that is asked for, and the Host.
-    pub(crate) name: &'static str,
-}
-
-/// How a connection is treated in the middle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// Each request is judged.
-    Https,
-    /// Bytes are relayed.
-    Tls,
-}
-
 /// This project's program, under a law of realistic size, its ledger on disk.
 #[derive(Debug)]
 struct Sekisho {
@@ -123,7 +104,7 @@ pub(crate) fn chosen(setting: &Setting, site: &Site, default: &[SubjectName]) ->
     numbered
         .map(|(number, name)| Candidate {
             subject: make(name),
-            addresses: Addresses::of(site, number),
+            addresses: Addresses::of(site.block, number),
         })
         .collect()
 }
@@ -272,24 +253,6 @@ impl Running {
         match way {
             Way::Https => &self.https,
             Way::Tls => &self.tls,
-        }
-    }
-}
-
-impl Way {
-    /// As in a rule's `protocol`.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Https => "https",
-            Self::Tls => "tls",
-        }
-    }
-
-    /// The server name behind which it is treated so.
-    pub(crate) const fn host(self) -> &'static str {
-        match self {
-            Self::Https => HTTPS_NAME,
-            Self::Tls => TLS_NAME,
         }
     }
 }

@@ -10,9 +10,10 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::argument::{Setting, SubjectName, Throughput};
 use crate::client::{Caller, Connection, Paper, SMALL, SMALL_BYTES};
 use crate::counter::{Counter, Span};
+use crate::door::Way;
 use crate::figure::{Table, median, range};
 use crate::site::{Site, source};
-use crate::subject::{Running, Way, chosen};
+use crate::subject::{Running, chosen};
 use crate::turn::in_turn;
 
 /// A large body.

@@ -1,4 +1,4 @@
-//! sekisho beside HAProxy, nginx and Envoy: every subject is first seen to refuse what it must, then all are measured in
+//! sekisho beside haproxy, nginx and Envoy: every subject is first seen to refuse what it must, then all are measured in
 //! turn, and one table says medians, ranges and ratios within a round. The load, the stand-in and the law are the ones
 //! of the other measurements.
 

@@ -10,8 +10,9 @@ use std::process::Command;
 use crate::affinity::Core;
 use crate::argument::Setting;
 use crate::child::Child;
+use crate::door::{Door, Way};
 use crate::site::{Addresses, Site};
-use crate::subject::{Door, Subject, Way};
+use crate::subject::Subject;
 
 /// The port of the door whose bytes are relayed; the other door has the edge's own.
 const TLS_PORT: u16 = 8444;
@@ -32,7 +33,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// HAProxy in one process with one thread.
+    /// haproxy in one process with one thread.
     pub(crate) fn haproxy(setting: &Setting) -> Self {
         Self {
             name: "haproxy",

@@ -60,7 +60,9 @@ pub(super) fn print(names: &[&str], lines: &[Line], settings: &Peers) {
     head.extend(others.iter().map(|name| format!("{first} ÷ {name}")));
     head.extend(["÷ best", "asked", "reached"].map(str::to_owned));
     let mut table = Table::new(&head.iter().map(String::as_str).collect::<Vec<_>>());
-    lines.iter().for_each(|line| table.row(line.cells(names.len())));
+    for line in lines {
+        table.row(line.cells(names.len()));
+    }
     println!(
         "{} windows of {} s a figure, in turn: median (least to most); ratios within a round",
         settings.throughput.rounds, settings.throughput.window
@@ -182,7 +184,7 @@ impl Sample {
 
 impl Line {
     fn cells(&self, subjects: usize) -> Vec<String> {
-        let figures: Vec<Vec<f64>> = self.samples.iter().map(figures).collect();
+        let figures: Vec<Vec<f64>> = self.samples.iter().map(|samples| figures(samples)).collect();
         let (first, others) =
             figures.split_first().map_or((&[][..], &[][..]), |(first, rest)| (&first[..], rest));
         let mut cells = vec![self.name.clone(), self.unit.as_str().to_owned()];
@@ -208,7 +210,7 @@ impl Line {
     }
 }
 
-fn figures(samples: &Vec<Sample>) -> Vec<f64> {
+fn figures(samples: &[Sample]) -> Vec<f64> {
     samples.iter().map(|sample| sample.figure).collect()
 }
 

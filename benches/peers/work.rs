@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::argument::{Peers, Throughput};
 use crate::client::{Caller, Paper};
+use crate::door::Way;
 use crate::figure::micros;
 use crate::idle;
 use crate::latency::{Pace, Seen, window};
 use crate::site::Site;
-use crate::subject::{Candidate, Running, Way};
+use crate::subject::{Candidate, Running};
 use crate::throughput::{ROWS, Row};
 use crate::turn::in_turn;
 
