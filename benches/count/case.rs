@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::subject::Way;
+use crate::door::Way;
 
 /// One line of the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

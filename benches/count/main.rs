@@ -18,6 +18,8 @@ mod argument;
 mod child;
 #[path = "../edge/client.rs"]
 mod client;
+#[path = "../edge/door.rs"]
+mod door;
 #[path = "../edge/figure.rs"]
 mod figure;
 #[path = "../edge/law.rs"]
@@ -32,8 +34,6 @@ mod procfs;
 mod reply;
 #[path = "../edge/site.rs"]
 mod site;
-#[path = "../edge/subject.rs"]
-mod subject;
 #[path = "../edge/tls.rs"]
 mod tls;
 #[path = "../edge/upstream.rs"]

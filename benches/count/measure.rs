@@ -11,7 +11,7 @@ use crate::counted::Kind;
 use crate::figure::{float, median};
 use crate::profile::Profile;
 use crate::served::{CLIENTS, Load, Subject};
-use crate::site::{Addresses, Site};
+use crate::site::{Addresses, BLOCK, Site};
 use crate::wide::Size;
 use crate::{inside, law, wide};
 
@@ -69,7 +69,7 @@ impl Plan {
 
 /// Addresses that no measurement by time uses, so that both can run at once.
 pub(crate) fn addresses() -> Addresses {
-    Addresses::of(77)
+    Addresses::of(BLOCK, 77)
 }
 
 /// A folder with papers, law and box.

@@ -19,7 +19,7 @@ use crate::machine;
 use crate::measure::{self, Plan};
 use crate::procfs::processor_time;
 use crate::served::{Clients, Load, Subject};
-use crate::subject::Way;
+use crate::door::Way;
 use crate::svg::{self, Curve};
 use crate::wide::{RULES, Size};
 

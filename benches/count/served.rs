@@ -15,9 +15,9 @@ use crate::case::Pattern;
 use crate::child::Child;
 use crate::client::{Caller, Connection, Paper, SMALL, SMALL_BYTES};
 use crate::measure;
+use crate::door::{Door, Way};
 use crate::profile::Profile;
 use crate::site::{Addresses, HTTPS_NAME, Site, TLS_NAME, source};
-use crate::subject::{Door, Way};
 
 /// How long the program may take until a permitted request passes; callgrind makes it fifty times slower.
 const PATIENCE: Duration = Duration::from_mins(2);

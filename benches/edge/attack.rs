@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::argument::{Attack, AttackName, Setting};
-use crate::client::SMALL;
+use crate::client::{CLIENT, SMALL};
 use crate::site::HTTPS_NAME;
 use crate::tls;
 use crate::upstream::when_input_ends;
@@ -98,7 +98,7 @@ impl Attacker {
         let alpn = if kind == AttackName::Reset { tls::HTTP2 } else { tls::HTTP1 };
         Ok(Self {
             at: settings.at,
-            config: tls::client(&settings.certificates, setting.exchange, &[alpn], true)?,
+            config: tls::client(&settings.certificates, setting.exchange, &[alpn], Some(CLIENT))?,
             name: ServerName::try_from(HTTPS_NAME).map_err(io::Error::other)?,
             kind,
             opened: Cell::default(),
