@@ -16,7 +16,7 @@
 //! | 0 | [`flow`] what happened; [`yaml`] texts with places, faults |
 //! | 1 | [`verdict`] answers and reasons; [`appliance`] the box |
 //! | 2 | [`policy`] written → meant → runs; [`ledger`]; [`metrics`] |
-//! | 3 | [`tls`] both legs; [`source`] the only reader of laws and certificates; [`standin`] peers for the lab |
+//! | 3 | [`tls`] both legs; [`source`] the only reader of laws and certificates; [`capture`] recorded traffic; [`standin`] peers for the lab |
 //! | 4 | [`proxy`] the life of a connection |
 //! | 5 | [`service`] the life of the process |
 //! | 6 | [`lab`] drives the service from outside |
@@ -32,6 +32,7 @@
 //! - No text that a client sent enters ledger, log, metrics or refusals but as [`policy::Masked`].
 
 pub mod appliance;
+pub mod capture;
 pub mod cli;
 pub mod flow;
 pub mod lab;

@@ -136,7 +136,7 @@ async fn append(ledger: &Ledger, entry: &Entry, units: u32) -> io::Result<()> {
 fn ledger(loaded: &Loaded, flow: &Flow) -> io::Result<(Ledger, Entry)> {
     let engine = &loaded.law.engine;
     let Loaded { appliance, digest, .. } = loaded;
-    let settings = Settings::new(&appliance.ledger, &appliance.limits, flow.at);
+    let settings = Settings::new(appliance, flow.at);
     let ledger = Ledger::open(settings).map_err(io::Error::other)?;
     let (Some(request), Some(endpoint)) = (&flow.request, flow.endpoint) else {
         return Err(io::Error::other("the flow has no request"));

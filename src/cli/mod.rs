@@ -26,10 +26,14 @@ macro_rules! commands {
 mod call;
 
 commands! {
+    /// Judge recorded traffic by the law, and say how much could be judged
+    Capture capture
     /// Check a law: faults, proofs, warnings, scenarios
     Check check
     /// Run the whole system on this machine, without root, and try it
     Lab lab
+    /// Verify, show and prove what the audit ledger holds
+    Ledger ledger
     /// Explain a reason code, in Japanese and English
     Reason reason
     /// Run the daemon

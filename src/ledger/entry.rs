@@ -87,6 +87,10 @@ pub enum Body {
         accepted: bool,
         /// The law that was offered.
         offered: Option<PolicyDigest>,
+        /// The law in force before; `None` at a start.
+        was: Option<PolicyDigest>,
+        /// What is different by it, one thing each: rules, systems, approvals, certificates, lists.
+        changes: Vec<Masked>,
         /// Where it came from: `disk`, `archive`.
         origin: Masked,
         /// How many faults kept it out.
@@ -181,12 +185,13 @@ pub enum Body {
         since: Option<Timestamp>,
         /// How many bytes of a torn line were cut.
         cut: Option<u64>,
-        /// What happened: `torn line`, `unclean stop`, `damaged line`, `unwritable`.
+        /// What happened: `torn line`, `unclean stop`, `unwritable`, `clock step`; or why an earlier ledger was set
+        /// aside: `damaged line`, `missing segment`, `rolled back`, `forked`, `foreign key`.
         cause: Masked,
     },
     /// [`Kind::Operation`].
     Operation {
-        /// What was called: `reload`, `status`, `stop`.
+        /// What was done: `reload`, `status`, `stop`, `prune`.
         call: Masked,
         /// The user id of the caller, as far as the socket tells.
         uid: Option<u32>,
@@ -194,6 +199,8 @@ pub enum Body {
         pid: Option<i32>,
         /// How it ended.
         outcome: Masked,
+        /// More of it, one thing each: what a reload changes, which entries are pruned.
+        detail: Vec<Masked>,
     },
 }
 

@@ -134,10 +134,18 @@ fn facts(object: &mut Object<'_>, body: &Body) {
 }
 
 fn policy_facts(object: &mut Object<'_>, body: &Body) {
-    let Body::Policy { accepted, offered, origin, faults, first } = body else { return };
+    let Body::Policy { accepted, offered, was, changes, origin, faults, first } = body else {
+        return;
+    };
     object.flag("accepted", *accepted);
     if let Some(PolicyDigest(digest)) = offered {
         object.hex("offered", digest);
+    }
+    if let Some(PolicyDigest(digest)) = was {
+        object.hex("was", digest);
+    }
+    if !changes.is_empty() {
+        object.texts("changes", changes.iter().map(Masked::as_str));
     }
     object.text("origin", origin.as_str());
     object.number("faults", u64::from(*faults));
@@ -229,7 +237,7 @@ fn counted(object: &mut Object<'_>, body: &Body) {
 }
 
 fn operation(object: &mut Object<'_>, body: &Body) {
-    let Body::Operation { call, uid, pid, outcome } = body else { return };
+    let Body::Operation { call, uid, pid, outcome, detail } = body else { return };
     object.text("call", call.as_str());
     if let Some(uid) = uid {
         object.number("uid", u64::from(*uid));
@@ -238,4 +246,7 @@ fn operation(object: &mut Object<'_>, body: &Body) {
         object.signed("pid", i64::from(*pid));
     }
     object.text("outcome", outcome.as_str());
+    if !detail.is_empty() {
+        object.texts("detail", detail.iter().map(Masked::as_str));
+    }
 }

@@ -8,11 +8,13 @@
 mod endpoint;
 mod family;
 mod law;
+mod ledger;
 mod rule;
 mod sampled;
 
 pub use endpoint::LastDial;
 pub use law::{InForce, Role};
+pub use ledger::LedgerSample;
 pub use rule::RuleMetrics;
 pub use sampled::Durations;
 
@@ -81,19 +83,6 @@ pub enum ReloadResult {
     Accepted,
     /// It has faults; the old one stays.
     Refused,
-}
-
-/// What the ledger says of itself at the moment of a scrape.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LedgerSample {
-    /// Entries since the start of the process.
-    pub entries: u64,
-    /// Entries lost since the start of the process.
-    pub lost: u64,
-    /// Free space where the ledger lies, in bytes.
-    pub free_bytes: u64,
-    /// How long it took to bring entries to the disk, since the start of the process.
-    pub syncs: Durations,
 }
 
 impl Leg {
@@ -244,15 +233,13 @@ impl Metrics {
     }
 
     /// `sekisho_ledger_entries_total`, `sekisho_ledger_lost_entries_total`, `sekisho_ledger_free_bytes` and
-    /// `sekisho_ledger_sync_duration_seconds`: call it before encoding.
+    /// `sekisho_ledger_sync_duration_seconds`, and of the newest checkpoint `sekisho_ledger_head` and
+    /// `sekisho_ledger_checkpoint_entries`: call it before encoding.
     pub fn ledger(&self, sample: LedgerSample) {
         let families = &self.inner.families;
         // Two scrapes at a time would both add the same difference.
         let _turn = self.state();
-        raise(&families.ledger_entries, sample.entries);
-        raise(&families.ledger_lost_entries, sample.lost);
-        families.ledger_free_bytes.set(i64::try_from(sample.free_bytes).unwrap_or(i64::MAX));
-        families.ledger_sync_duration.take(sample.syncs);
+        families.ledger.show(sample);
     }
 
     /// Creates every series of a law that is put in force and replaces the gauges that speak of it.
@@ -271,11 +258,6 @@ impl Metrics {
     fn state(&self) -> MutexGuard<'_, State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Brings a counter up to a total that is counted elsewhere.
-fn raise(counter: &IntCounter, total: u64) {
-    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ mod tests {
                 trie.insert(pattern, rule);
             }
             let mut found = BTreeSet::new();
-            trie.visit(&path, &mut |rule| drop(found.insert(rule)));
+            trie.visit(&path, &mut |rule| found.extend([rule]));
             let fitting: BTreeSet<_> = patterns
                 .iter()
                 .enumerate()

@@ -118,7 +118,7 @@ async fn make(
 ) -> Result<(Rc<Running>, Arc<Snapshot>), Error> {
     let Begun { loaded, snapshot, origin, refused, archive } = begun;
     let since = clock::now();
-    let settings = Settings::new(&loaded.appliance.ledger, &loaded.appliance.limits, since);
+    let settings = Settings::new(&loaded.appliance, since);
     let ledger = Ledger::open(settings).map_err(Error::Ledger)?;
     let matches_disk = origin == Origin::Disk;
     let in_force = InForce { loaded, since, origin, matches_disk };
@@ -137,7 +137,7 @@ async fn record_start(running: &Running, refused: Option<&Faults>) {
         tracing::error!(faults = %text, policy = %loaded.digest, "the law on disk is faulty; the last accepted one runs");
         bodies.push(reload::refused_policy(None, faults));
     }
-    bodies.push(reload::accepted_policy(loaded.digest, origin));
+    bodies.push(reload::accepted_policy(loaded.digest, origin, None));
     for body in bodies {
         if running.append(loaded.digest, body).await.is_err() {
             tracing::error!("the start could not be recorded: the ledger cannot be written");
@@ -195,7 +195,9 @@ async fn mind_ledger(running: Rc<Running>) {
     let mut ticks = interval(TICK);
     while !running.ledger().is_dead() {
         ticks.tick().await;
-        running.ledger().tick(clock::now()).await;
+        let now = clock::now();
+        running.ledger().keep_time(now, running.started.1.elapsed());
+        running.ledger().tick(now).await;
     }
 }
 

@@ -55,6 +55,52 @@ pub fn load(box_file: &Path) -> Result<Loaded, Faults> {
     settled(|desk| understand(desk, box_file))
 }
 
+/// What judging needs where nothing is served: no key of the box is read.
+#[derive(Debug)]
+pub struct ToJudge {
+    /// The box, where there is one.
+    pub appliance: Option<Appliance>,
+    /// The law.
+    pub law: Law,
+    /// The law's trust, as far as its files are there.
+    pub trust: BTreeMap<Name, TrustStore>,
+    /// SHA-256 over names and bytes of the law's files.
+    pub digest: PolicyDigest,
+}
+
+/// Reads box and law from disk, to judge by them only.
+///
+/// # Errors
+/// Every fault of box and law in one go.
+pub fn load_to_judge(box_file: &Path) -> Result<ToJudge, Faults> {
+    settled(|desk| {
+        let file = law::box_file(desk, box_file)?;
+        let appliance = appliance::understand(&file)?;
+        let files = law::files(desk, &appliance.policies, &file)?;
+        to_judge(desk, &files, Some(appliance))
+    })
+}
+
+/// Reads a law alone, to judge by it at the desk.
+///
+/// # Errors
+/// Every fault of the law in one go.
+pub fn load_law_to_judge(directory: &Path) -> Result<ToJudge, Faults> {
+    let files = load_law(directory)?;
+    settled(|desk| to_judge(desk, &files, None))
+}
+
+fn to_judge(
+    desk: &mut Desk,
+    files: &[SourceFile],
+    appliance: Option<Appliance>,
+) -> Result<ToJudge, Faults> {
+    let law = policy::understand(files, appliance.as_ref())?;
+    // A certificate whose trust is not at hand leaves a flow undecided, which is said where it happens.
+    let trust = material::trust(desk, &law.engine.model().trust, &mut Faults::new());
+    Ok(ToJudge { appliance, law, trust, digest: digest(files) })
+}
+
 /// Reads until two readings agree.
 fn settled<T>(read: impl Fn(&mut Desk) -> Result<T, Faults>) -> Result<T, Faults> {
     for _ in 0..TRIES {

@@ -75,6 +75,8 @@ fn the_life_of_the_process() {
         Body::Policy {
             accepted: false,
             offered,
+            was: None,
+            changes: Vec::new(),
             origin: own("disk"),
             faults: 2,
             first: vec![own("no system")],
@@ -84,14 +86,49 @@ fn the_life_of_the_process() {
             "ab".repeat(32)
         ),
     );
+}
+
+#[test]
+fn what_is_done_to_the_process_and_what_is_missing() {
+    let offered = Some(PolicyDigest([0xab; 32]));
+    check(
+        Body::Policy {
+            accepted: true,
+            offered,
+            was: Some(PolicyDigest([0xcd; 32])),
+            changes: vec![
+                own("rule `register`: paths"),
+                own("certificate `union-facing`: replaced"),
+            ],
+            origin: own("disk"),
+            faults: 0,
+            first: Vec::new(),
+        },
+        &format!(
+            r#""policy","facts":{{"accepted":true,"offered":"{}","was":"{}","changes":["rule `register`: paths","certificate `union-facing`: replaced"],"origin":"disk","faults":0}}"#,
+            "ab".repeat(32),
+            "cd".repeat(32)
+        ),
+    );
     check(
         Body::Operation {
             call: own("reload"),
             uid: Some(0),
             pid: Some(77),
             outcome: own("refused"),
+            detail: Vec::new(),
         },
         r#""operation","facts":{"call":"reload","uid":0,"pid":77,"outcome":"refused"}"#,
+    );
+    check(
+        Body::Operation {
+            call: own("prune"),
+            uid: None,
+            pid: None,
+            outcome: own("done"),
+            detail: vec![Masked::entries(1, 123_456_789_018)],
+        },
+        r#""operation","facts":{"call":"prune","outcome":"done","detail":["entries 1 to 123456789018"]}"#,
     );
     check(
         Body::Gap { lost: Some(3), since: Some(at(0)), cut: None, cause: own("unwritable") },

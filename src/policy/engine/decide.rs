@@ -65,6 +65,9 @@ impl Case<'_> {
     }
 
     fn hello(self, source: SystemId) -> Result<Option<SystemId>, Denied> {
+        if self.flow.in_clear {
+            self.pool(source, None).narrow(Phase::Protocol, Stage::Hello)?;
+        }
         let Some(hello) = self.flow.hello.as_deref() else { return Ok(None) };
         let destination = self.destination(hello)?;
         let pool = self.pool(source, Some(destination));

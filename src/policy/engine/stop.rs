@@ -167,7 +167,9 @@ fn stops(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Stops {
 fn standing(rule: &RuleEntry, flow: &Flow) -> Stops {
     let transport = match flow.transport {
         Transport::Tcp => None,
-        Transport::Udp | Transport::Icmp | Transport::Esp => Some(Reason::Protocol),
+        Transport::Udp | Transport::Icmp | Transport::Esp | Transport::Other(_) => {
+            Some(Reason::Protocol)
+        }
     };
     let listener = (!takes(rule, flow.listener.as_ref())).then_some(Reason::Listener);
     [transport, listener, rule.term.refuses(flow.at)]
@@ -182,6 +184,10 @@ pub(super) fn takes(rule: &RuleEntry, listener: Option<&Name>) -> bool {
 }
 
 fn protocol(rule: &RuleEntry, flow: &Flow) -> Option<Reason> {
+    // Every rule speaks TLS.
+    if flow.in_clear {
+        return Some(Reason::Protocol);
+    }
     let agreed = flow.hello.as_ref().is_some_and(|hello| hello.alpn.is_some());
     match rule.protocol {
         Protocol::Tls if agreed => Some(Reason::Protocol),
