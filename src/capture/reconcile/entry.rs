@@ -1,18 +1,13 @@
-//! The entries of a ledger that speak of connections, read from its public format (`sekisho.ledger/1`) alone, as a
-//! stranger would. Whether the ledger is intact is not asked here.
+//! The entries of a ledger that speak of connections, from its public format (`sekisho.ledger/1`). Whether the ledger is
+//! intact is not asked here.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
-
-use memchr::memmem;
-use serde::Deserialize;
+use std::path::Path;
 
 use crate::flow::Timestamp;
-
-/// No line of a ledger is longer, in bytes.
-const LINE_MAX: u64 = 1 << 20;
+use crate::ledger::reading::{Form, Stretch, is_damage, stretches};
+use crate::ledger::{Head, Record};
 
 /// One entry that speaks of a connection, or of its absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,76 +31,62 @@ pub(super) enum What {
     Gap,
 }
 
-/// What is taken of a line.
-#[derive(Deserialize)]
-struct Line<'a> {
-    seq: u64,
-    boot: u64,
-    at: &'a str,
-    kind: &'a str,
-    #[serde(default)]
-    facts: Facts,
+/// What was read beside the entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// Lines, and compressed segments, that could not be read.
+    pub(super) damaged: u64,
+    /// Segments whose lines are gone in their time.
+    pub(super) pruned: u64,
+    /// The moment of the first entry there is.
+    pub(super) first: Option<Timestamp>,
 }
 
-#[derive(Default, Deserialize)]
-struct Facts {
-    source: Option<End>,
-    to_address: Option<SocketAddr>,
-    local: Option<SocketAddr>,
-    endpoint: Option<SocketAddr>,
-    since: Option<String>,
-}
-
-/// A client is a socket address, the subject of a summary an address.
-#[derive(Clone, Copy, Deserialize)]
-#[serde(untagged)]
-enum End {
-    Socket(SocketAddr),
-    Address(IpAddr),
-}
-
-/// Hands over every such entry of the ledger in `directory`, in order; gives the number of lines that are none of its
-/// format.
+/// Hands over every such entry of the ledger in `directory`, in order.
 ///
 /// # Errors
 /// What the file system says, or that no ledger is there.
-pub(super) fn each(directory: &Path, take: &mut dyn FnMut(Recorded)) -> io::Result<u64> {
-    let mut damaged = 0;
-    for segment in segments(directory)? {
-        let mut reader = BufReader::with_capacity(1 << 18, File::open(segment)?);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let mut bounded = io::Read::take(&mut reader, LINE_MAX);
-            if bounded.read_until(b'\n', &mut line)? == 0 {
-                break;
-            }
-            match understand(&line) {
-                Ok(Some(recorded)) => take(recorded),
-                Ok(None) => {}
-                Err(Damaged) => damaged += 1,
-            }
-        }
-    }
-    Ok(damaged)
-}
-
-/// The segments by their names, which are their first numbers.
-fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for file in fs::read_dir(directory)? {
-        let path = file?.path();
-        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-        let numbered = stem.len() >= 12 && stem.bytes().all(|c| c.is_ascii_digit());
-        if numbered && path.extension().is_some_and(|it| it == "jsonl") {
-            found.push(path);
-        }
-    }
-    if found.is_empty() {
+pub(super) fn each(directory: &Path, take: &mut dyn FnMut(Recorded)) -> io::Result<Reading> {
+    let all = stretches(directory)?;
+    if all.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, "there is no ledger in it"));
     }
-    found.sort();
-    Ok(found)
+    let mut reading = Reading::default();
+    for (number, stretch) in all.iter().enumerate() {
+        if stretch.form == Form::Pruned {
+            reading.pruned += 1;
+            continue;
+        }
+        match segment(stretch, number + 1 == all.len(), &mut reading, take) {
+            Err(error) if is_damage(&error) => reading.damaged += 1,
+            done => done?,
+        }
+    }
+    Ok(reading)
+}
+
+fn segment(
+    stretch: &Stretch,
+    is_last: bool,
+    reading: &mut Reading,
+    take: &mut dyn FnMut(Recorded),
+) -> io::Result<()> {
+    let mut lines = stretch.lines()?;
+    while let Some(line) = lines.next()? {
+        // The end of a ledger that is being written is no damage.
+        if !line.whole && is_last {
+            break;
+        }
+        if reading.first.is_none() {
+            reading.first = Record::parse(line.bytes).map(|record| record.at);
+        }
+        match understand(line.bytes) {
+            Ok(Some(recorded)) => take(recorded),
+            Ok(None) => {}
+            Err(Damaged) => reading.damaged += 1,
+        }
+    }
+    Ok(())
 }
 
 /// A line that is none of the format.
@@ -115,35 +96,24 @@ struct Damaged;
 /// `None` where the line speaks of no connection.
 fn understand(line: &[u8]) -> Result<Option<Recorded>, Damaged> {
     let kinds: [&[u8]; 5] = [b"opened", b"refused", b"dialled", b"summary", b"gap"];
-    let text = line.strip_suffix(b"\n").ok_or(Damaged)?;
-    let whole = text.starts_with(b"{\"seq\":") && text.ends_with(b"}");
-    let from = memmem::find(text, b"\"kind\":\"").map(|at| at + 8).filter(|_| whole);
-    let rest = from.and_then(|from| text.get(from..)).ok_or(Damaged)?;
-    if !kinds.iter().any(|kind| rest.starts_with(kind)) {
+    let head = Head::of(line).ok_or(Damaged)?;
+    if !kinds.contains(&head.kind) {
         return Ok(None);
     }
-    let line: Line<'_> = serde_json::from_slice(text).ok().ok_or(Damaged)?;
-    let at = Timestamp::parse(line.at).ok().ok_or(Damaged)?;
-    Ok(what(&line).map(|what| Recorded { boot: line.boot, seq: line.seq, at, what }))
+    let record = Record::parse(line).ok_or(Damaged)?;
+    let Record { boot, seq, at, .. } = record;
+    Ok(what(&record).map(|what| Recorded { boot, seq, at, what }))
 }
 
-fn what(line: &Line<'_>) -> Option<What> {
-    let facts = &line.facts;
-    let source = match facts.source {
-        Some(End::Socket(socket)) => Some(socket),
-        Some(End::Address(_)) | None => None,
-    };
-    match line.kind {
+fn what(record: &Record) -> Option<What> {
+    let socket = |name| record.fact(name)?.parse::<SocketAddr>().ok();
+    match record.kind.as_str() {
         // A refusal later in the life of a connection names no client: its *opened* has.
-        "opened" | "refused" => Some(What::Inbound(source?, facts.to_address?)),
-        "dialled" => Some(What::Outbound(facts.local?, facts.endpoint?)),
+        "opened" | "refused" => Some(What::Inbound(socket("source")?, socket("to_address")?)),
+        "dialled" => Some(What::Outbound(socket("local")?, socket("endpoint")?)),
         "summary" => {
-            let source = match facts.source {
-                Some(End::Address(address)) => Some(address),
-                Some(End::Socket(socket)) => Some(socket.ip()),
-                None => None,
-            };
-            Some(What::Summary { source, since: Timestamp::parse(facts.since.as_deref()?).ok()? })
+            let source = record.fact("source").and_then(|text| text.parse().ok());
+            Some(What::Summary { source, since: Timestamp::parse(record.fact("since")?).ok()? })
         }
         "gap" => Some(What::Gap),
         _ => None,
@@ -155,7 +125,7 @@ mod tests {
     use super::{Damaged, What, understand};
 
     fn read(line: &str) -> Result<Option<What>, Damaged> {
-        understand(format!("{line}\n").as_bytes()).map(|it| it.map(|recorded| recorded.what))
+        understand(line.as_bytes()).map(|it| it.map(|recorded| recorded.what))
     }
 
     #[test]

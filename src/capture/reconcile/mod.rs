@@ -124,6 +124,8 @@ pub struct Reconciled {
     pub gaps: u64,
     /// Lines of the ledger that could not be read.
     pub damaged: u64,
+    /// Segments of the ledger whose lines are gone in their time, where the capture reaches back to them.
+    pub pruned: u64,
     /// Connections that were not compared because there were too many.
     pub beyond: u64,
 }
@@ -131,7 +133,8 @@ pub struct Reconciled {
 impl Reconciled {
     /// Whether the comparison leaves nothing open: every entry has its packets, and both sides could be read whole.
     pub const fn is_complete(&self) -> bool {
-        self.unseen == 0 && self.gaps == 0 && self.damaged == 0 && self.beyond == 0
+        let whole = self.gaps == 0 && self.damaged == 0 && self.pruned == 0;
+        self.unseen == 0 && self.beyond == 0 && whole
     }
 }
 
@@ -172,9 +175,12 @@ impl Witness {
     pub fn compare(mut self, directory: &Path) -> io::Result<Reconciled> {
         let mut outcome = Reconciled { beyond: self.beyond, ..Reconciled::default() };
         let mut summaries = Vec::new();
-        outcome.damaged = entry::each(directory, &mut |recorded| {
+        let reading = entry::each(directory, &mut |recorded| {
             self.look_up(&recorded, &mut outcome, &mut summaries);
         })?;
+        outcome.damaged = reading.damaged;
+        let reaches_back = |(first, _)| reading.first.is_none_or(|begun| first < begun);
+        outcome.pruned = if self.window.is_some_and(reaches_back) { reading.pruned } else { 0 };
         self.finish(&summaries, &mut outcome);
         Ok(outcome)
     }

@@ -144,3 +144,33 @@ fn a_directory_without_a_ledger_cannot_be_compared() {
     let error = witness(&[]).compare(folder.path()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }
+
+#[test]
+fn a_compressed_segment_is_read_and_a_pruned_one_is_missed_where_the_capture_reaches_back_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = |second: u64, seq: u64| {
+        let at = second_of(second);
+        let facts = format!(r#"{{"source":"{CLIENT}","to_address":"{LISTENER}"}}"#);
+        format!(r#"{{"seq":{seq},"boot":3,"at":"{at}","kind":"opened","facts":{facts}}}"#) + "\n"
+    };
+    let packed = zstd::encode_all(line(11, 8).as_bytes(), 0).unwrap();
+    fs::write(folder.path().join("000000000008.jsonl.zst"), packed).unwrap();
+    fs::write(folder.path().join("000000000001.tree"), "sekisho.tree/1\n").unwrap();
+    // The writer is in the middle of a line.
+    fs::write(folder.path().join("000000000009.jsonl"), line(12, 9) + "{\"seq\":10,").unwrap();
+    let seen = || witness(&[(Leg::Inbound, Due::Entry, at(10, CLIENT, LISTENER))]);
+    let found = seen().compare(folder.path()).unwrap();
+    assert_eq!((found.recorded, found.matched, found.damaged), (1, 2, 0));
+    assert_eq!((found.pruned, found.is_complete()), (1, false));
+    let earlier = line(0, 2).replace("2026-11-21", "2026-11-20");
+    fs::write(folder.path().join("000000000002.jsonl"), earlier).unwrap();
+    let found = seen().compare(folder.path()).unwrap();
+    assert_eq!(
+        (found.pruned, found.is_complete()),
+        (0, true),
+        "the ledger begins before the capture"
+    );
+    fs::write(folder.path().join("000000000008.jsonl.zst"), b"no zstd at all").unwrap();
+    let found = seen().compare(folder.path()).unwrap();
+    assert_eq!((found.damaged, found.is_complete()), (1, false));
+}

@@ -135,6 +135,7 @@ struct Ledger {
     elsewhere: u64,
     gaps: u64,
     damaged: u64,
+    pruned: u64,
     not_compared: u64,
     missing: Vec<Missing>,
 }
@@ -310,6 +311,7 @@ fn ledger(reconciled: &Reconciled) -> Ledger {
         elsewhere: reconciled.elsewhere,
         gaps: reconciled.gaps,
         damaged: reconciled.damaged,
+        pruned: reconciled.pruned,
         not_compared: reconciled.beyond,
         missing: reconciled.missing.iter().map(missing).collect(),
     }

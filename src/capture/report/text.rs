@@ -160,6 +160,10 @@ fn ledger(text: &mut String, found: &Reconciled, zone: Zone) {
         (found.elsewhere, "entries speak of a leg that this capture does not show"),
         (found.gaps, "gap entries: the ledger itself lost something"),
         (found.damaged, "lines of the ledger could not be read"),
+        (
+            found.pruned,
+            "segments of the ledger are gone in their time, and the capture reaches back to them",
+        ),
         (found.beyond, "connections were too many to be compared"),
     ] {
         if count > 0 {
