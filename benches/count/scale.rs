@@ -14,12 +14,12 @@ use crate::argument::Setting;
 use crate::case::{Case, Pattern};
 use crate::command::Arguments;
 use crate::counted::Kind;
+use crate::door::Way;
 use crate::figure::{Table, median, range};
 use crate::machine;
 use crate::measure::{self, Plan};
 use crate::procfs::processor_time;
 use crate::served::{Clients, Load, Subject};
-use crate::door::Way;
 use crate::svg::{self, Curve};
 use crate::wide::{RULES, Size};
 

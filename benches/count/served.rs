@@ -14,8 +14,8 @@ use crate::callgrind::Callgrind;
 use crate::case::Pattern;
 use crate::child::Child;
 use crate::client::{Caller, Connection, Paper, SMALL, SMALL_BYTES};
-use crate::measure;
 use crate::door::{Door, Way};
+use crate::measure;
 use crate::profile::Profile;
 use crate::site::{Addresses, HTTPS_NAME, Site, TLS_NAME, source};
 
