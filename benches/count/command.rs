@@ -14,6 +14,7 @@ use crate::case::Case;
     about = "counts instructions and compares them with the baseline; exit code 1 where one is worse by more than 5 %",
     args_conflicts_with_subcommands = true
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) helper: Option<Helper>,

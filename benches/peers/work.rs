@@ -91,8 +91,9 @@ impl Work {
     ) -> io::Result<Vec<Line>> {
         match self {
             Self::Flow(row, _, bar) => {
-                let name = self.name();
-                flow(name, row, *bar, site, running, settings).map(|line| vec![line])
+                let samples = flow(&self.name(), row, site, running, settings)?;
+                let unit = unit(row);
+                Ok(vec![Line { name: self.name(), unit, bar: *bar, samples }])
             }
             Self::Latency => latency(site, running, settings),
             Self::Idle(..) => Ok(Vec::new()),
@@ -124,21 +125,22 @@ impl Work {
 }
 
 fn flow(
-    name: String,
+    name: &str,
     row: &Row,
-    bar: Option<Bar>,
     site: &Site,
     running: &mut [Running],
     settings: &Peers,
-) -> io::Result<Line> {
-    let unit = if row.is_bulk() { Unit::Megabyte } else { Unit::Request };
-    let samples = in_turn(settings.throughput.rounds, running, |round, subject| {
+) -> io::Result<Vec<Vec<Sample>>> {
+    in_turn(settings.throughput.rounds, running, |round, subject| {
         let span = row.window(site, subject, &settings.throughput)?;
-        let sample = Sample::of_span(span, unit);
-        sample.tell(round, &name, subject.name);
+        let sample = Sample::of_span(span, unit(row));
+        sample.tell(round, name, subject.name);
         Ok(sample)
-    })?;
-    Ok(Line { name, unit, bar, samples })
+    })
+}
+
+const fn unit(row: &Row) -> Unit {
+    if row.is_bulk() { Unit::Megabyte } else { Unit::Request }
 }
 
 /// What each subject adds to the time without one, in the same round.
