@@ -72,7 +72,10 @@ mod tests {
         let gone = folder.path().join("gone");
         hints.append((&gone, 4), b"--------");
         hints.append((folder.path(), 4), b"++++++++");
-        assert!(!path(folder.path(), 4).exists(), "what follows a hint that is missing is left out");
+        assert!(
+            !path(folder.path(), 4).exists(),
+            "what follows a hint that is missing is left out"
+        );
         hints.append((folder.path(), 5), b"xxxxxxxx");
         assert_eq!(written(5), b"xxxxxxxx");
     }

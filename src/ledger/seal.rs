@@ -82,7 +82,9 @@ pub async fn seal(settings: Settings, sealing: Sealing) -> Result<Checkpoint, Se
         uid: Some(uid),
         pid: Some(pid),
         outcome: Masked::own("done"),
-        detail: vec![Masked::own("the signing key is destroyed after the checkpoint of this entry")],
+        detail: vec![Masked::own(
+            "the signing key is destroyed after the checkpoint of this entry",
+        )],
     };
     let unwritable = |Unwritable| SealError::Unwritable;
     let _receipt = ledger.append(entry(disposal)).await.map_err(unwritable)?;

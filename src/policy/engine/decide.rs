@@ -140,9 +140,7 @@ impl Case<'_> {
         let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
         match barred(self.tables, endpoint, destination, self.flow.at) {
             None => Ok(()),
-            Some(reason) => {
-                Err(Denied { rule: left.only(), ..Denied::plain(reason, Stage::Dial) })
-            }
+            Some(reason) => Err(Denied { rule: left.only(), ..Denied::plain(reason, Stage::Dial) }),
         }
     }
 
