@@ -52,7 +52,7 @@ where
             return Box::pin(end(connection, guard, turn)).await;
         }
         if let Some(ended) = parked(connection, &mut guard).await {
-            return finish(guard, ended).await;
+            return Box::pin(finish(guard, ended)).await;
         }
     }
 }

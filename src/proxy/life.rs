@@ -52,7 +52,7 @@ pub(super) async fn live(connection: Rc<Connection>, stream: StdStream) {
         }
         // On `https` a refusal is said in HTTP, to the first request, also when it came before.
         (Protocol::Https, _) if shaken.alpn == Some(Alpn::H2) => {
-            http2::serve(&connection, shaken.stream).await
+            Box::pin(http2::serve(&connection, shaken.stream)).await
         }
         (Protocol::Https, _) => http1::serve(&connection, shaken.stream).await,
     };
