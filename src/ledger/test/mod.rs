@@ -114,7 +114,7 @@ fn segments(directory: &Path) -> BTreeMap<usize, String> {
     }
 }
 
-fn segments_at_once(directory: &Path) -> std::io::Result<BTreeMap<usize, String>> {
+fn segments_at_once(directory: &Path) -> io::Result<BTreeMap<usize, String>> {
     let mut found = BTreeMap::new();
     for file in std::fs::read_dir(directory).unwrap() {
         let file = file.unwrap();
