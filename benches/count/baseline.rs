@@ -12,11 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::case::Case;
 use crate::command::Arguments;
 use crate::counted::Kind;
-use crate::figure::Table;
-use crate::measure::{self, Counted};
-
-/// More than this share worse is a failure; more than this better asks for a new baseline.
-const BOUND: f64 = 0.05;
+use crate::figure::{Table, float};
+use crate::measure::{self, Counted, Plan};
+use crate::outcome::{BOUND, Outcome};
 
 /// Rounds that are further apart than this share do not carry a bound of 5 %.
 const SPREAD: f64 = 0.02;
@@ -29,40 +27,6 @@ pub(crate) struct Baseline {
     tools: BTreeMap<String, String>,
     /// Counted instructions by unit, by case.
     counts: BTreeMap<String, u64>,
-}
-
-/// What became of a case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// Within 5 %.
-    Held,
-    /// Worse by more.
-    Worse,
-    /// Better by more.
-    Better,
-    /// Not in the baseline.
-    New,
-}
-
-impl Outcome {
-    /// Of a count beside the one in the baseline.
-    pub(crate) fn of(now: f64, then: Option<f64>) -> Self {
-        match then {
-            None => Self::New,
-            Some(then) if now > then * (1.0 + BOUND) => Self::Worse,
-            Some(then) if now < then * (1.0 - BOUND) => Self::Better,
-            Some(_) => Self::Held,
-        }
-    }
-
-    const fn title(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Worse => "WORSE",
-            Self::Better => "better: write the new baseline",
-            Self::New => "new: write the baseline",
-        }
-    }
 }
 
 /// Counts what was asked for, compares or writes, and says whether nothing is worse.
@@ -88,9 +52,9 @@ pub(crate) fn hold(arguments: &Arguments) -> io::Result<bool> {
     let mut worse = false;
     let mut apart = Vec::new();
     for case in arguments.cases() {
-        let counted = measure::count(&arguments.setting, case, arguments.rounds)?;
+        let counted = measure::count(&arguments.setting, Plan::of(case, arguments.rounds))?;
         let then = baseline.counts.get(case.name()).copied();
-        let outcome = Outcome::of(counted.each(Kind::Counted), then.map(crate::figure::float));
+        let outcome = Outcome::of(counted.each(Kind::Counted), then.map(float));
         worse |= outcome == Outcome::Worse;
         apart.extend((counted.spread() > SPREAD).then_some(case));
         table.row(cells(&counted, then, outcome));
@@ -98,7 +62,8 @@ pub(crate) fn hold(arguments: &Arguments) -> io::Result<bool> {
             baseline.counts.insert(case.name().to_owned(), whole(counted.each(Kind::Counted)));
     }
     println!("{table}");
-    explain(&apart, worse, baseline.tools != tools);
+    let others = !baseline.tools.is_empty() && baseline.tools != tools;
+    explain(&apart, worse, others);
     if arguments.write {
         baseline.tools = tools;
         let text = serde_json::to_string_pretty(&baseline).map_err(io::Error::other)?;
@@ -114,7 +79,7 @@ fn cells(counted: &Counted, then: Option<u64>, outcome: Outcome) -> Vec<String> 
         .map(|kind| counted.each(kind))
         .iter()
         .sum();
-    let change = |then: u64| format!("{:+.1} %", (now / crate::figure::float(then) - 1.0) * 100.0);
+    let change = |then: u64| format!("{:+.1} %", (now / float(then) - 1.0) * 100.0);
     vec![
         counted.case.title().to_owned(),
         format!("{now:.0}"),

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::subject::Way;
+use crate::door::Way;
 
 /// One line of the baseline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -59,7 +59,7 @@ impl Case {
     /// What one unit is, for people.
     pub(crate) const fn title(self) -> &'static str {
         match self {
-            Self::Decide => "one decision, 20 rules",
+            Self::Decide => "one decision",
             Self::DecideWide => "one decision, 5 000 rules",
             Self::Entry => "one ledger entry",
             Self::Https => "one kept request, https",
@@ -81,8 +81,7 @@ impl Case {
     /// How many units a round has: so many that what the process does beside them is lost among them.
     pub(crate) const fn units(self) -> u32 {
         match self {
-            Self::Decide | Self::DecideWide => 20_000,
-            Self::Entry => 20_000,
+            Self::Decide | Self::DecideWide | Self::Entry => 20_000,
             Self::Https | Self::Tls => 1_600,
             Self::Handshake => 160,
         }

@@ -14,6 +14,7 @@ use crate::case::Case;
     about = "counts instructions and compares them with the baseline; exit code 1 where one is worse by more than 5 %",
     args_conflicts_with_subcommands = true
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) helper: Option<Helper>,
@@ -26,6 +27,12 @@ pub(crate) struct Arguments {
     /// Shows the functions that cost most instead of comparing.
     #[arg(long)]
     pub(crate) profile: bool,
+    /// Shows instead how the cost of a request grows with rules, prefixes and connections, and draws it into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) scale: Option<PathBuf>,
+    /// Shows instead the processor time of a request with one worker and with two.
+    #[arg(long)]
+    pub(crate) workers: bool,
     /// How many functions a profile lists.
     #[arg(long, default_value_t = 40)]
     pub(crate) top: usize,

@@ -19,8 +19,9 @@ use sekisho::verdict::Verdict;
 use crate::callgrind::Callgrind;
 use crate::case::Case;
 use crate::command::Inside;
+use crate::measure;
 use crate::profile::Profile;
-use crate::site::{Addresses, HTTPS_NAME, source};
+use crate::site::{HTTPS_NAME, source};
 
 /// Counts `rounds` rounds of `case` under the box file `appliance`.
 ///
@@ -90,7 +91,9 @@ impl Drop for Worker {
 pub(crate) fn run(settings: &Inside) -> io::Result<()> {
     let loaded = sekisho::source::load(&settings.appliance)
         .map_err(|faults| io::Error::other(format!("the law is not sound: {faults:?}")))?;
-    let flow = flow()?;
+    #[expect(clippy::disallowed_methods, reason = "the one moment of this process")]
+    let now = Timestamp::from(SystemTime::now());
+    let flow = flow(now)?;
     let units = settings.case.units();
     if settings.case == Case::Entry {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
@@ -132,8 +135,8 @@ async fn append(ledger: &Ledger, entry: &Entry, units: u32) -> io::Result<()> {
 
 fn ledger(loaded: &Loaded, flow: &Flow) -> io::Result<(Ledger, Entry)> {
     let engine = &loaded.law.engine;
-    let started = Timestamp::from(SystemTime::now());
-    let settings = Settings::new(&loaded.appliance, started);
+    let settings = Settings::new(&loaded.appliance, flow.at);
+    let digest = &loaded.digest;
     let ledger = Ledger::open(settings).map_err(io::Error::other)?;
     let (Some(request), Some(endpoint)) = (&flow.request, flow.endpoint) else {
         return Err(io::Error::other("the flow has no request"));
@@ -145,13 +148,12 @@ fn ledger(loaded: &Loaded, flow: &Flow) -> io::Result<(Ledger, Entry)> {
     };
     let body = Body::Request { facts, endpoint, verdict: engine.decide(flow) };
     let connection = Some(ledger.next_connection());
-    Ok((ledger, Entry { at: started, policy: loaded.digest, connection, body }))
+    Ok((ledger, Entry { at: flow.at, policy: *digest, connection, body }))
 }
 
 /// A request that the rule `register` lets pass, with every fact the proxy has before it sends one.
-fn flow() -> io::Result<Flow> {
-    let addresses = Addresses::of(0);
-    let at = Timestamp::from(SystemTime::now());
+fn flow(at: Timestamp) -> io::Result<Flow> {
+    let addresses = measure::addresses();
     let host = Host::parse(HTTPS_NAME).map_err(wrong)?;
     let mut flow = Flow::arrival(
         at,

@@ -18,18 +18,22 @@ mod argument;
 mod child;
 #[path = "../edge/client.rs"]
 mod client;
+#[path = "../edge/door.rs"]
+mod door;
 #[path = "../edge/figure.rs"]
 mod figure;
 #[path = "../edge/law.rs"]
 mod law;
+#[path = "../edge/machine.rs"]
+mod machine;
 #[path = "../edge/pki.rs"]
 mod pki;
+#[path = "../edge/procfs.rs"]
+mod procfs;
 #[path = "../edge/reply.rs"]
 mod reply;
 #[path = "../edge/site.rs"]
 mod site;
-#[path = "../edge/subject.rs"]
-mod subject;
 #[path = "../edge/tls.rs"]
 mod tls;
 #[path = "../edge/upstream.rs"]
@@ -42,8 +46,11 @@ mod command;
 mod counted;
 mod inside;
 mod measure;
+mod outcome;
 mod profile;
+mod scale;
 mod served;
+mod svg;
 mod table;
 mod wide;
 
@@ -72,6 +79,8 @@ fn run(arguments: &Arguments) -> io::Result<bool> {
             upstream::run(&arguments.setting, settings).map(|()| true)
         }
         Some(Helper::Inside(settings)) => inside::run(settings).map(|()| true),
+        None if arguments.workers => scale::workers(arguments).map(|()| true),
+        None if arguments.scale.is_some() => scale::measure(arguments).map(|()| true),
         None if arguments.profile => table::show(arguments).map(|()| true),
         None => baseline::hold(arguments),
     }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 use crate::argument::Setting;
 use crate::callgrind::Callgrind;
@@ -9,8 +10,9 @@ use crate::case::{Case, Place};
 use crate::counted::Kind;
 use crate::figure::{float, median};
 use crate::profile::Profile;
-use crate::served::{Load, Subject};
-use crate::site::{Addresses, Site};
+use crate::served::{CLIENTS, Load, Subject};
+use crate::site::{Addresses, BLOCK, Site};
+use crate::wide::Size;
 use crate::{inside, law, wide};
 
 /// What one unit of a case cost, round by round.
@@ -42,24 +44,64 @@ impl Counted {
     }
 }
 
-/// Counts `case`.
+/// Under what a case is counted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    /// The case.
+    pub(crate) case: Case,
+    /// How often.
+    pub(crate) rounds: usize,
+    /// How large the law is.
+    pub(crate) size: Size,
+    /// How many connections are open.
+    pub(crate) connections: usize,
+    /// How many workers the program has: 1 or 2.
+    pub(crate) workers: usize,
+}
+
+impl Plan {
+    /// As the baseline has it.
+    pub(crate) const fn of(case: Case, rounds: usize) -> Self {
+        let size = Size { rules: case.rules(), prefixes: 0 };
+        Self { case, rounds, size, connections: CLIENTS, workers: 1 }
+    }
+}
+
+/// Addresses that no measurement by time uses, so that both can run at once.
+pub(crate) fn addresses() -> Addresses {
+    Addresses::of(BLOCK, 77)
+}
+
+/// A folder with papers, law and box.
 ///
 /// # Errors
-/// Where a process does not start or does not do its work.
-pub(crate) fn count(setting: &Setting, case: Case, rounds: usize) -> io::Result<Counted> {
+/// Where it cannot be written.
+pub(crate) fn place(setting: &Setting, law_size: Size) -> io::Result<(Site, PathBuf)> {
     let site = Site::make(setting)?;
     let folder = site.folder().join("edge");
     fs::create_dir_all(folder.join("state"))?;
-    law::write(&folder, &Addresses::of(0))?;
-    wide::write(&folder, wide::Size { rules: case.rules(), prefixes: 0 })?;
+    law::write(&folder, &addresses())?;
+    wide::write(&folder, law_size)?;
+    Ok((site, folder))
+}
+
+/// Counts by `plan`.
+///
+/// # Errors
+/// Where a process does not start or does not do its work.
+pub(crate) fn count(setting: &Setting, plan: Plan) -> io::Result<Counted> {
+    let (site, folder) = place(setting, plan.size)?;
     let callgrind = Callgrind::new(site.folder())?;
-    let rounds = match case.place() {
-        Place::Inside => inside::count(&callgrind, &folder.join("appliance.yaml"), case, rounds)?,
+    let rounds = match plan.case.place() {
+        Place::Inside => {
+            inside::count(&callgrind, &folder.join("appliance.yaml"), plan.case, plan.rounds)?
+        }
         Place::Served(pattern, way) => {
-            let load = Load { pattern, way, units: case.units() };
-            let mut subject = Subject::start(&site, &callgrind, &setting.sekisho, &folder)?;
-            subject.count(&site, &callgrind, load, rounds)?
+            let load = Load { pattern, way, units: plan.case.units(), open: plan.connections };
+            let command = callgrind.command(&setting.sekisho);
+            let mut subject = Subject::start(&site, command, &folder, plan.workers)?;
+            subject.count(&site, &callgrind, load, plan.rounds)?
         }
     };
-    Ok(Counted { case, rounds })
+    Ok(Counted { case: plan.case, rounds })
 }

@@ -86,24 +86,21 @@ impl Reader {
             return;
         };
         let here = (self.object.clone(), self.function.clone());
-        match self.calls.take() {
-            Some(calls) => {
-                let object = self.called_object.take().unwrap_or_else(|| self.object.clone());
-                let called = (object, self.called.clone());
-                // What calls itself has its cost already.
-                if called != here {
-                    self.profile.functions.entry(here).or_default().whole += count;
-                }
-                self.profile.functions.entry(called).or_default().calls += calls;
+        if let Some(calls) = self.calls.take() {
+            let object = self.called_object.take().unwrap_or_else(|| self.object.clone());
+            let called = (object, self.called.clone());
+            // What calls itself has its cost already.
+            if called != here {
+                self.profile.functions.entry(here).or_default().whole += count;
             }
-            None => {
-                if Kind::of(&here.0, &here.1) == Kind::Counted {
-                    *self.profile.files.entry(self.file.clone()).or_default() += count;
-                }
-                let cost = self.profile.functions.entry(here).or_default();
-                cost.own += count;
-                cost.whole += count;
+            self.profile.functions.entry(called).or_default().calls += calls;
+        } else {
+            if Kind::of(&here.0, &here.1) == Kind::Counted {
+                *self.profile.files.entry(self.file.clone()).or_default() += count;
             }
+            let cost = self.profile.functions.entry(here).or_default();
+            cost.own += count;
+            cost.whole += count;
         }
     }
 }
@@ -111,7 +108,8 @@ impl Reader {
 impl Names {
     /// `(NUMBER) NAME` the first time, `(NUMBER)` later.
     fn name(&mut self, text: &str) -> String {
-        let (number, name) = text.split_once(") ").unwrap_or((text.trim_end_matches(')'), ""));
+        let (number, name) =
+            text.split_once(") ").unwrap_or_else(|| (text.trim_end_matches(')'), ""));
         if name.is_empty() {
             self.0.get(number).cloned().unwrap_or_default()
         } else {

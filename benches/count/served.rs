@@ -14,18 +14,19 @@ use crate::callgrind::Callgrind;
 use crate::case::Pattern;
 use crate::child::Child;
 use crate::client::{Caller, Connection, Paper, SMALL, SMALL_BYTES};
+use crate::door::{Door, Way};
+use crate::measure;
 use crate::profile::Profile;
 use crate::site::{Addresses, HTTPS_NAME, Site, TLS_NAME, source};
-use crate::subject::{Door, Way};
 
 /// How long the program may take until a permitted request passes; callgrind makes it fifty times slower.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// How long it is left alone before a count begins or ends: what was begun is finished, the ledger is on disk.
 const SETTLE: Duration = Duration::from_millis(300);
 
 /// The clients that keep their connection. More than one, so that a wake finds more than one request, as on a busy box.
-const CLIENTS: u32 = 8;
+pub(crate) const CLIENTS: usize = 8;
 
 /// The program under callgrind, and what stands behind it.
 pub(crate) struct Subject {
@@ -43,6 +44,8 @@ pub(crate) struct Load {
     pub(crate) way: Way,
     /// How many requests a round has.
     pub(crate) units: u32,
+    /// How many connections are open, where they are kept.
+    pub(crate) open: usize,
 }
 
 impl Subject {
@@ -52,15 +55,15 @@ impl Subject {
     /// Where one does not start.
     pub(crate) fn start(
         site: &Site,
-        callgrind: &Callgrind,
-        program: &Path,
+        program: Command,
         folder: &Path,
+        workers: usize,
     ) -> io::Result<Self> {
-        let addresses = Addresses::of(0);
+        let addresses = measure::addresses();
         let upstream = stand_in(site, &addresses)?;
-        let mut command = callgrind.command(program);
+        // The program has a worker for each core that it may use, and is started on one.
+        let mut command = if workers > 1 { on_both_cores(program) } else { program };
         command.arg("run").arg("-c").arg(folder.join("appliance.yaml"));
-        // On one core the program has one worker.
         let process = Child::server(command, Core::Subject, &folder.join("log"))?;
         let mut subject = Self { process, _upstream: upstream, addresses };
         subject.wait(site)?;
@@ -81,12 +84,21 @@ impl Subject {
         Ok(())
     }
 
-    fn caller(&self, site: &Site, way: Way) -> io::Result<Caller> {
+    /// A permitted client of this kind.
+    ///
+    /// # Errors
+    /// Where its papers cannot be read.
+    pub(crate) fn caller(&self, site: &Site, way: Way) -> io::Result<Caller> {
         let name = match way {
             Way::Https => HTTPS_NAME,
             Way::Tls => TLS_NAME,
         };
         Caller::new(site, &Door { way, address: self.addresses.edge, name }, Paper::Permitted)
+    }
+
+    /// Its process, and the one behind it.
+    pub(crate) const fn process(&self) -> &Child {
+        &self.process
     }
 
     /// Counts `rounds` rounds of `load`.
@@ -103,16 +115,16 @@ impl Subject {
         let caller = self.caller(site, load.way)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let pid = self.process.id();
-        callgrind.begin(pid)?;
         let counted = LocalSet::new().block_on(&runtime, async {
-            let mut clients = Clients { caller, load, open: Vec::new() };
-            // The first round dials upstreams and finds its memory cold.
-            clients.round().await?;
+            let mut clients = Clients::open(caller, load).await?;
+            callgrind.begin(pid)?;
+            // The first round finds its memory cold.
+            clients.round(load.units).await?;
             let mut counted = Vec::new();
             for round in 1..=rounds {
                 tokio::time::sleep(SETTLE).await;
                 callgrind.zero(pid)?;
-                clients.round().await?;
+                clients.round(load.units).await?;
                 tokio::time::sleep(SETTLE).await;
                 counted.push(callgrind.take(pid, round)?);
             }
@@ -120,6 +132,17 @@ impl Subject {
         });
         counted.map_err(|error: io::Error| self.process.failure(&error.to_string()))
     }
+}
+
+/// The same program, allowed on the cores of both sides; where there is only one, as it is.
+fn on_both_cores(program: Command) -> Command {
+    let (Some(subject), Some(load)) = (Core::Subject.number(), Core::Load.number()) else {
+        return program;
+    };
+    let mut command = Command::new("taskset");
+    command.arg("--cpu-list").arg(format!("{subject},{load}"));
+    command.arg(program.get_program()).args(program.get_args());
+    command
 }
 
 fn stand_in(site: &Site, addresses: &Addresses) -> io::Result<Child> {
@@ -131,50 +154,78 @@ fn stand_in(site: &Site, addresses: &Addresses) -> io::Result<Child> {
     Child::helper(command, Core::Load, &site.folder().join("upstream.log"))
 }
 
-/// The clients of one load.
-struct Clients {
+/// The clients of one load, each with the connections that it keeps.
+pub(crate) struct Clients {
     caller: Caller,
     load: Load,
-    open: Vec<Connection>,
+    kept: Vec<Vec<Connection>>,
 }
 
 impl Clients {
-    /// Asks so often as a round has units, in equal shares.
-    async fn round(&mut self) -> io::Result<()> {
-        let share = self.load.units / CLIENTS;
-        let mut kept = std::mem::take(&mut self.open).into_iter();
+    /// Opens what is kept, and asks once on each.
+    ///
+    /// # Errors
+    /// Where one is refused.
+    pub(crate) async fn open(caller: Caller, load: Load) -> io::Result<Self> {
+        let clients = load.open.clamp(1, CLIENTS);
         let mut tasks = JoinSet::new();
-        for (number, _) in (0..CLIENTS).enumerate() {
-            let (caller, pattern, connection) =
-                (self.caller.clone(), self.load.pattern, kept.next());
+        for client in 0..clients {
+            let caller = caller.clone();
+            drop(tasks.spawn_local(async move {
+                let mut kept = Vec::new();
+                for number in (client..load.open).step_by(clients) {
+                    let mut connection = caller.open(source(number)).await?;
+                    ask(&caller, &mut connection).await?;
+                    kept.push(connection);
+                }
+                Ok::<_, io::Error>(kept)
+            }));
+        }
+        let mut kept = Vec::new();
+        while let Some(done) = tasks.join_next().await {
+            kept.push(done.map_err(io::Error::other)??);
+        }
+        Ok(Self { caller, load, kept })
+    }
+
+    /// Asks so often, in equal shares.
+    ///
+    /// # Errors
+    /// Where a request is not answered as it must be.
+    pub(crate) async fn round(&mut self, units: u32) -> io::Result<()> {
+        let kept = std::mem::take(&mut self.kept);
+        let share = units / u32::try_from(kept.len().max(1)).unwrap_or(1);
+        let mut tasks = JoinSet::new();
+        for (number, connections) in kept.into_iter().enumerate() {
+            let (caller, pattern) = (self.caller.clone(), self.load.pattern);
             drop(tasks.spawn_local(async move {
                 match pattern {
-                    Pattern::Kept => keep(&caller, connection, number, share).await.map(Some),
-                    Pattern::New => renew(&caller, number, share).await.map(|()| None),
+                    Pattern::Kept => keep(&caller, connections, share).await,
+                    Pattern::New => renew(&caller, number, share).await.map(|()| connections),
                 }
             }));
         }
         while let Some(done) = tasks.join_next().await {
-            self.open.extend(done.map_err(io::Error::other)??);
+            self.kept.push(done.map_err(io::Error::other)??);
         }
         Ok(())
     }
 }
 
+/// Asks on one connection after the other; the next round goes on with those that waited.
 async fn keep(
     caller: &Caller,
-    connection: Option<Connection>,
-    number: usize,
+    mut connections: Vec<Connection>,
     share: u32,
-) -> io::Result<Connection> {
-    let mut connection = match connection {
-        Some(connection) => connection,
-        None => caller.open(source(number)).await?,
-    };
+) -> io::Result<Vec<Connection>> {
     for _ in 0..share {
-        ask(caller, &mut connection).await?;
+        if let Some(connection) = connections.first_mut() {
+            ask(caller, connection).await?;
+        }
+        let one = connections.len().min(1);
+        connections.rotate_left(one);
     }
-    Ok(connection)
+    Ok(connections)
 }
 
 async fn renew(caller: &Caller, number: usize, share: u32) -> io::Result<()> {

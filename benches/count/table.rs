@@ -6,7 +6,7 @@ use std::io;
 use crate::command::Arguments;
 use crate::counted::Kind;
 use crate::figure::{Table, float};
-use crate::measure::{self, Counted};
+use crate::measure::{self, Counted, Plan};
 use crate::profile::{Cost, Profile};
 
 /// Profiles each case that was asked for.
@@ -15,7 +15,7 @@ use crate::profile::{Cost, Profile};
 /// Where one cannot be counted.
 pub(crate) fn show(arguments: &Arguments) -> io::Result<()> {
     for case in arguments.cases() {
-        let counted = measure::count(&arguments.setting, case, 1)?;
+        let counted = measure::count(&arguments.setting, Plan::of(case, 1))?;
         println!("{}: instructions by unit, {} units\n", case.title(), case.units());
         if let Some(profile) = counted.rounds.first() {
             let units = f64::from(case.units());
@@ -66,7 +66,8 @@ pub(crate) fn origin(file: &str) -> String {
     }
     match file.rsplit_once("/src/") {
         Some((_, rest)) => format!("src/{}", first(rest)),
-        None if file.ends_with(".c") || file.ends_with(".S") => "libc".to_owned(),
+        // The C library's files have short names.
+        None if file.contains(".c") => "libc".to_owned(),
         None => "unknown".to_owned(),
     }
 }

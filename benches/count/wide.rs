@@ -59,9 +59,10 @@ fn rule(text: &mut String, number: usize) {
 /// A system with so many prefixes, in a file of its own.
 fn system(number: usize, prefixes: std::ops::Range<usize>) -> String {
     // One a line: a line has a bound too.
-    let prefixes: String = prefixes.map(|number| format!("      - {}\n", prefix(number))).collect();
+    let prefixes: Vec<_> = prefixes.map(prefix).collect();
+    let prefixes = prefixes.join("\n      - ");
     format!(
-        "version: 1\nsystems:\n  added-{number}:\n    side: union\n    identities: [\"dns:added-{number}.union.example\"]\n    addresses:\n{prefixes}"
+        "version: 1\nsystems:\n  added-{number}:\n    side: union\n    identities: [\"dns:added-{number}.union.example\"]\n    addresses:\n      - {prefixes}\n"
     )
 }
 

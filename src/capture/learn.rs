@@ -10,7 +10,9 @@ use super::Connection;
 use super::judge::{Judge, Judged, Leg, server_name};
 use crate::flow::{Flow, Host, Method, Name, Timestamp};
 use crate::policy::model::SegmentPattern;
-use crate::policy::model::{Http, IndividualNumber, Model, PathPattern, Period, Protocol, Rule};
+use crate::policy::model::{
+    Enforcement, Http, IndividualNumber, Model, PathPattern, Period, Protocol, Rule,
+};
 use crate::policy::{Engine, proof};
 use crate::verdict::{Reason, Verdict};
 use crate::yaml::Place;
@@ -211,6 +213,8 @@ fn rule(model: &Model, wish: &Wish, at: Timestamp) -> Option<Rule> {
         protocol: if wish.https { Protocol::Https } else { Protocol::Tls },
         http: wish.https.then(http),
         individual_number: IndividualNumber::Unseen,
+        enforcement: Enforcement::Enforce,
+        upgrade: false,
         idle_timeout: None,
         response_timeout: None,
         place: Place { file: Arc::from("proposal"), ..written.place.clone() },
@@ -243,10 +247,10 @@ fn render(text: &mut String, name: &Name, rule: &Rule, evidence: &Evidence) {
         format!("    to: {}", rule.to),
     ];
     text.push_str(&lines.join("\n"));
-    text.push_str(match rule.protocol {
-        Protocol::Https => "\n    protocol: https\n    http: { methods: [GET], paths: [/] }\n",
-        Protocol::Tls => "\n    protocol: tls\n",
-    });
+    writeln!(text, "\n    protocol: {}", rule.protocol.as_str()).unwrap_or_default();
+    if rule.http.is_some() {
+        text.push_str("    http: { methods: [GET], paths: [/] }\n");
+    }
     if let Some(listener) = &rule.listener {
         writeln!(text, "    listener: {listener}").unwrap_or_default();
     }
@@ -321,7 +325,7 @@ mod tests {
         let rules = include_str!("../../policies/tokyo/20-rules.yaml");
         let (register, rest) = rules.split_once("  inquire:").expect("the second rule");
         let (_, after) = rest.split_once("\n# Degraded").expect("the end of the rules");
-        let rules = format!("{register}\n# {after}");
+        let rules = format!("{register}\n# {after}").replace(", inquire]", "]");
         let files = [
             ("00-council.yaml", include_str!("../../policies/tokyo/00-council.yaml")),
             ("10-systems.yaml", include_str!("../../policies/tokyo/10-systems.yaml")),

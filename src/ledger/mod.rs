@@ -28,6 +28,7 @@ mod line;
 pub mod note;
 pub mod prove;
 pub mod reading;
+pub mod recall;
 mod receipt;
 mod record;
 mod recover;

@@ -12,9 +12,10 @@ use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use crate::flow::{Host, Identity, Method, Name, Timestamp, TlsVersion};
 use crate::policy::address;
 use crate::policy::model::{
-    Dial, Endpoint, Guardrail, Http, Model, PathPattern, Period, Protocol, Rule, SegmentPattern,
-    Site, System,
+    Dial, Enforcement, Guardrail, Http, Model, PathPattern, Period, Protocol, Rule, SegmentPattern,
+    System,
 };
+pub(super) use crate::policy::residency::{known_until, residency};
 use crate::policy::trie::Trie;
 use crate::verdict::Reason;
 
@@ -67,7 +68,9 @@ pub(super) struct EndpointEntry {
     pub(super) site: Name,
     /// What the `residency` guardrail says.
     pub(super) residency: Option<Reason>,
-    pub(super) dialled: bool,
+    /// From when on nobody can tell its country any more: the paper or the geography behind it has ended.
+    pub(super) known_until: Timestamp,
+    pub(super) dial: Dial,
     pub(super) term: Term,
 }
 
@@ -81,6 +84,12 @@ pub(super) struct RuleEntry {
     pub(super) protocol: Protocol,
     pub(super) methods: Box<[Method]>,
     pub(super) paths: Box<[PathPattern]>,
+    /// Whether a request may switch protocols; never toward a system that may never initiate.
+    pub(super) upgrade: bool,
+    /// Whether what does not fit its request facts passes all the same.
+    pub(super) observes: bool,
+    /// Whether the `encryption` guardrail refuses its protocol.
+    pub(super) closed: bool,
 }
 
 /// The rules that a source has, all of them and by destination.
@@ -97,12 +106,17 @@ pub(super) struct Joined {
     pub(super) ids: Vec<RuleId>,
     /// The patterns of those that speak `https`.
     pub(super) paths: Trie,
+    /// Those that speak `https` and only observe: no path keeps them from being looked at.
+    pub(super) observing: Vec<RuleId>,
 }
 
 impl Joined {
     fn insert(&mut self, id: RuleId, rule: &Rule) {
         self.ids.push(id);
         let asked = rule.http.as_ref().filter(|_| rule.protocol == Protocol::Https);
+        if asked.is_some() && rule.enforcement == Enforcement::Observe {
+            self.observing.push(id);
+        }
         for pattern in asked.into_iter().flat_map(|http| &http.paths) {
             self.paths.insert(pattern, id);
         }
@@ -206,17 +220,6 @@ pub(super) fn names(guardrail: Option<&Guardrail<BTreeSet<Name>>>, system: &Name
     guardrail.is_some_and(|guardrail| guardrail.what.contains(system))
 }
 
-/// What `residency` says of an endpoint: the site's evidence counts for every address, and for one that a registry
-/// could place (no special-purpose range) it is not enough, as long as no geography is read.
-pub(super) fn residency(model: &Model, endpoint: &Endpoint) -> Option<Reason> {
-    let permitted = &model.guardrails.residency.as_ref()?.what;
-    match model.sites.get(&endpoint.site) {
-        Some(site) if !permitted.contains(&site.country) => Some(Reason::OutsideCountry),
-        Some(_) if address::is_special_purpose(endpoint.address.ip()) => None,
-        Some(_) | None => Some(Reason::CountryUnknown),
-    }
-}
-
 /// The prefixes of a system in their one form: its addresses and its endpoints.
 pub(super) fn prefixes(system: &System) -> impl Iterator<Item = IpNet> + '_ {
     let endpoints = system.upstream.iter().flat_map(|upstream| &upstream.endpoints);
@@ -292,20 +295,13 @@ fn endpoints(model: &Model) -> HashMap<SocketAddr, EndpointEntry> {
                 system,
                 site: endpoint.site.clone(),
                 residency: residency(model, endpoint),
-                dialled: model.sites.get(&endpoint.site).is_some_and(may_be_dialled),
+                known_until: known_until(model, endpoint),
+                dial: model.sites.get(&endpoint.site).map_or(Dial::Never, |site| site.dial),
                 term: Term::approved(model, &endpoint.approval, endpoint.period),
             });
         }
     }
     found
-}
-
-/// A site that waits for a declaration is simply not dialled: nobody can declare anything yet.
-fn may_be_dialled(site: &Site) -> bool {
-    match site.dial {
-        Dial::Always => true,
-        Dial::Declared | Dial::Never => false,
-    }
 }
 
 fn rule(model: &Model, name: &Name, rule: &Rule) -> RuleEntry {
@@ -318,6 +314,19 @@ fn rule(model: &Model, name: &Name, rule: &Rule) -> RuleEntry {
         protocol: rule.protocol,
         methods: http.into_iter().flat_map(|http| http.methods.iter().cloned()).collect(),
         paths: http.into_iter().flat_map(|http| http.paths.iter().cloned()).collect(),
+        upgrade: rule.upgrade,
+        observes: rule.enforcement == Enforcement::Observe,
+        closed: is_closed(model, rule.protocol),
+    }
+}
+
+/// Bytes that nobody here encrypts are none that `encryption` permits; those of others it has to permit.
+pub(super) fn is_closed(model: &Model, protocol: Protocol) -> bool {
+    let Some(encryption) = &model.guardrails.encryption else { return false };
+    match protocol {
+        Protocol::Https | Protocol::Tls => false,
+        Protocol::TlsPassthrough => !encryption.what.passthrough,
+        Protocol::Tcp => true,
     }
 }
 
@@ -362,10 +371,13 @@ fn changes(model: &Model) -> Vec<Timestamp> {
         .values()
         .filter_map(|system| system.upstream.as_ref())
         .flat_map(|upstream| &upstream.endpoints)
-        .map(|it| Term::approved(model, &it.approval, it.period));
+        .flat_map(|it| {
+            let term = Term::approved(model, &it.approval, it.period);
+            [term.since, term.until, known_until(model, it)]
+        });
     let ends: BTreeSet<Timestamp> = rules
-        .chain(endpoints)
         .flat_map(|term| [term.since, term.until])
+        .chain(endpoints)
         .chain([model.interconnection.connection_date])
         .filter(|moment| *moment != Timestamp::MAX)
         .collect();

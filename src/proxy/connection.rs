@@ -11,20 +11,21 @@ use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use super::accept::{Admission, Arrival};
-use super::body::Count;
 use super::clock;
 use super::cut::Cut;
 use super::ended::Ended;
+pub(super) use super::facts::request_facts;
 use super::header::Way;
 use super::paper::Presented;
 use super::patience::Patience;
 use super::permit::Opened;
 use super::snapshot::Snapshot;
 use super::stream::Stream;
+use super::switch::Switched;
 use super::upstream::UpstreamPeer;
 use super::worker::Worker;
 use crate::flow::{Flow, Hello, Host, Name, Paper, Request, ServerName, Timestamp};
-use crate::ledger::{Body, ClientFacts, ConnectionId, Entry, Receipt, RequestFacts, Unwritable};
+use crate::ledger::{Body, ClientFacts, ConnectionId, Entry, Receipt, Unwritable};
 use crate::metrics::{Outcome, RuleMetrics};
 use crate::policy::Masked;
 use crate::verdict::{Denied, Reason, Verdict};
@@ -51,6 +52,7 @@ pub(super) struct Connection {
     facts: RefCell<Facts>,
     opened: OnceCell<Opened>,
     rule: OnceCell<(Name, Arc<RuleMetrics>)>,
+    switched: RefCell<Option<Switched>>,
     relayed_to: OnceCell<(SocketAddr, Arc<UpstreamPeer>)>,
     way: RefCell<Option<Rc<Way>>>,
     patience: RefCell<Option<Patience>>,
@@ -85,6 +87,7 @@ impl Connection {
             facts: RefCell::default(),
             opened: OnceCell::new(),
             rule: OnceCell::new(),
+            switched: RefCell::default(),
             relayed_to: OnceCell::new(),
             way: RefCell::default(),
             patience: RefCell::default(),
@@ -125,6 +128,16 @@ impl Connection {
 
     pub(super) fn hello(&self) -> Option<Arc<Hello>> {
         self.facts.borrow().hello.clone()
+    }
+
+    /// The answer under way is its last: then it is a relay to what the request switched to.
+    pub(super) fn switch_to(&self, switched: Switched) {
+        self.switched.replace(Some(switched));
+    }
+
+    /// What it switches to, taken once.
+    pub(super) fn take_switched(&self) -> Option<Switched> {
+        self.switched.take()
     }
 
     /// What upstreams are told of it as requests to `host` come; the same for one after the other.
@@ -377,46 +390,4 @@ const fn is_upstreams(reason: Reason) -> bool {
         reason,
         Reason::UpstreamUnreachable | Reason::UpstreamIdentity | Reason::UpstreamFailed
     )
-}
-
-/// What the ledger says of a request.
-pub(super) fn request_facts(
-    snapshot: &Snapshot,
-    hello: Option<&Hello>,
-    request: &Request,
-) -> RequestFacts {
-    let engine = &snapshot.engine;
-    // The host is told only where it is not the server name that *opened* has already told.
-    let told = hello.is_some_and(|hello| match (&hello.server_name, &request.host) {
-        (ServerName::Name(name), Some(host)) => name == host,
-        (ServerName::Name(_) | ServerName::Missing | ServerName::Unusable, _) => false,
-    });
-    let host = request.host.as_ref().filter(|_| !told);
-    RequestFacts {
-        method: engine.mask_method(&request.method),
-        host: host.map(|host| engine.mask_host(host.as_str())),
-        path: engine.mask_path(&request.path),
-    }
-}
-
-/// Counts the request bytes of a connection under a rule.
-#[derive(Debug)]
-pub(super) struct Upward {
-    connection: Rc<Connection>,
-    metrics: Arc<RuleMetrics>,
-}
-
-impl Upward {
-    pub(super) fn new(connection: &Rc<Connection>, metrics: &Arc<RuleMetrics>) -> Self {
-        Self { connection: Rc::clone(connection), metrics: Arc::clone(metrics) }
-    }
-}
-
-impl Count for Upward {
-    fn count(&self, bytes: u64) {
-        if bytes > 0 {
-            self.connection.count_to_upstream(bytes);
-            self.metrics.to_upstream(bytes);
-        }
-    }
 }

@@ -1,11 +1,13 @@
-//! What the law looks at in a request: method, host, path, in their one normal form.
+//! What the law looks at in a request: method, host, path, in their one normal form; and what the ledger says of them.
 
 use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
 use http::{Method as HttpMethod, Version};
 
 use super::header::{self, Malformed};
-use crate::flow::{Host, Method, Path, Request};
+use super::snapshot::Snapshot;
+use crate::flow::{Hello, Host, Method, Path, Request, ServerName};
+use crate::ledger::RequestFacts;
 
 /// The facts of a request that came to `port` of a connection whose server name is `expected`.
 ///
@@ -46,6 +48,26 @@ fn is_upgrade(parts: &Parts) -> bool {
         })
     });
     parts.method == HttpMethod::CONNECT || nominated || parts.headers.contains_key(UPGRADE)
+}
+
+/// What the ledger says of a request.
+pub(super) fn request_facts(
+    snapshot: &Snapshot,
+    hello: Option<&Hello>,
+    request: &Request,
+) -> RequestFacts {
+    let engine = &snapshot.engine;
+    // The host is told only where it is not the server name that *opened* has already told.
+    let told = hello.is_some_and(|hello| match (&hello.server_name, &request.host) {
+        (ServerName::Name(name), Some(host)) => name == host,
+        (ServerName::Name(_) | ServerName::Missing | ServerName::Unusable, _) => false,
+    });
+    let host = request.host.as_ref().filter(|_| !told);
+    RequestFacts {
+        method: engine.mask_method(&request.method),
+        host: host.map(|host| engine.mask_host(host.as_str())),
+        path: engine.mask_path(&request.path),
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::ended::{Ended, broke_tls};
 use super::http;
 use super::refusal::{Refusal, Side};
 use super::socket;
+use super::switch::Prefixed;
 use super::wire::{Ending, Exchange, Guard, Late, Patience, Place, Watch};
 use crate::verdict::{Denied, Reason, Stage};
 
@@ -51,7 +52,7 @@ where
             return Box::pin(end(connection, guard, turn)).await;
         }
         if let Some(ended) = parked(connection, &mut guard).await {
-            return finish(guard, ended).await;
+            return Box::pin(finish(guard, ended)).await;
         }
     }
 }
@@ -133,6 +134,10 @@ async fn end<S>(connection: &Rc<Connection>, guard: Guard<S>, turn: Turn) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if let (Turn::Done(true), Some(switched)) = (&turn, connection.take_switched()) {
+        let (said, stream) = guard.into_parts();
+        return Box::pin(switched.relay(connection, Prefixed::new(said.freeze(), stream))).await;
+    }
     let exchange = Rc::clone(guard.exchange());
     match turn {
         Turn::Cut(reason) => Ended::Cut(reason),

@@ -228,6 +228,8 @@ fn rule(rule: &Rule) -> Parts {
         protocol,
         http,
         individual_number,
+        enforcement,
+        upgrade,
         idle_timeout,
         response_timeout,
         place: _,
@@ -247,6 +249,8 @@ fn rule(rule: &Rule) -> Parts {
         part("methods", methods),
         part("paths", paths),
         part("individual_number", individual_number),
+        part("enforcement", enforcement),
+        part("upgrade", upgrade),
         part("idle_timeout", idle_timeout),
         part("response_timeout", response_timeout),
     ]

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use archive::Archive;
-pub use law::{digest, load_law};
+pub use law::{Pin, check_pin, digest, guardrails, load_law};
 
 use desk::Desk;
 
@@ -43,6 +43,8 @@ pub struct Loaded {
     pub certificates: BTreeMap<Name, Credential>,
     /// SHA-256 over names and bytes of the law's files.
     pub digest: PolicyDigest,
+    /// SHA-256 of the file in which the council's sections stand.
+    pub guardrails: [u8; 32],
     /// The box file (first), the law's files and the public certificate files, as read: what the archive keeps.
     pub files: Vec<SourceFile>,
 }
@@ -101,6 +103,37 @@ fn to_judge(
     Ok(ToJudge { appliance, law, trust, digest: digest(files) })
 }
 
+/// Reads box and law without certificates and lists, for what needs only their texts.
+///
+/// # Errors
+/// Every fault in one go.
+pub fn load_texts(box_file: &Path) -> Result<(Appliance, Law), Faults> {
+    settled(|desk| {
+        let file = law::box_file(desk, box_file)?;
+        let appliance = appliance::understand(&file)?;
+        let files = law::files(desk, &appliance.policies, &file)?;
+        let files = law::with_geography(desk, files);
+        let law = policy::understand(&files, Some(&appliance))?;
+        Ok((appliance, law))
+    })
+}
+
+/// As [`load`], where the council's file has to be the pinned one.
+///
+/// # Errors
+/// Every fault in one go; another council's file is one.
+pub fn load_pinned(box_file: &Path, pin: Option<&Pin>) -> Result<Loaded, Faults> {
+    load(box_file).and_then(|loaded| pinned(loaded, pin))
+}
+
+/// What was read, where its council's file is the pinned one.
+///
+/// # Errors
+/// Where it is another.
+pub fn pinned(loaded: Loaded, pin: Option<&Pin>) -> Result<Loaded, Faults> {
+    check_pin(&loaded.law, &loaded.files, pin).map(|()| loaded)
+}
+
 /// Reads until two readings agree.
 fn settled<T>(read: impl Fn(&mut Desk) -> Result<T, Faults>) -> Result<T, Faults> {
     for _ in 0..TRIES {
@@ -125,6 +158,7 @@ fn understand(desk: &mut Desk, box_file: &Path) -> Result<Loaded, Faults> {
     let files = law::files(desk, &appliance.policies, &file);
     let law = files.and_then(|files| {
         let digest = digest(&files);
+        let files = law::with_geography(desk, files);
         policy::understand(&files, Some(&appliance)).map(|law| (law, files, digest))
     });
     let (mut law, files, digest) = match law {
@@ -139,8 +173,9 @@ fn understand(desk: &mut Desk, box_file: &Path) -> Result<Loaded, Faults> {
         return Err(faults.sorted());
     }
     law.warnings.extend(faults);
+    let guardrails = guardrails(&law, &files).unwrap_or_default();
     let files = [vec![file], files, desk.public()].concat();
-    Ok(Loaded { appliance, law, trust, certificates, digest, files })
+    Ok(Loaded { appliance, law, trust, certificates, digest, guardrails, files })
 }
 
 #[cfg(test)]
@@ -148,8 +183,9 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use super::{Archive, Loaded, load};
+    use super::{Archive, Loaded, Pin, load, load_pinned, pinned};
     use crate::flow::Revocation;
+    use crate::ledger::PolicyDigest;
     use crate::tls::fixture::{Authority, San, now};
     use crate::yaml::Faults;
 
@@ -222,6 +258,53 @@ mod tests {
         let keys = loaded.files.iter().filter(|file| file.name.ends_with(".key"));
         assert_eq!(keys.count(), 0);
         assert!(codes(&loaded.law.warnings).contains(&"key_readable"));
+    }
+
+    #[test]
+    fn another_councils_file_than_the_pinned_one_is_never_taken() {
+        let desk = Desk::new();
+        let loaded = desk.load().unwrap();
+        let digits = PolicyDigest(loaded.guardrails);
+        let pin = Pin::parse(&format!("sha256:{digits}")).unwrap();
+        assert!(load_pinned(&desk.at("box.yaml"), Some(&pin)).is_ok());
+        // A comment is a change, too: what was approved is the file.
+        let council = fs::read_to_string(desk.at("tokyo/00-council.yaml")).unwrap();
+        desk.write("tokyo/00-council.yaml", &format!("{council}# \n"));
+        let faults = load_pinned(&desk.at("box.yaml"), Some(&pin)).unwrap_err();
+        assert_eq!(codes(&faults), ["guardrails_pinned"]);
+        assert!(desk.load().is_ok());
+        // Under the pin the archive's copy is asked the same.
+        let archive = Archive::open(&desk.at("state"));
+        archive.keep(&desk.load().unwrap()).unwrap();
+        let archived = archive.load_last().and_then(|loaded| pinned(loaded, Some(&pin)));
+        assert_eq!(codes(&archived.unwrap_err()), ["guardrails_pinned"]);
+    }
+
+    #[test]
+    fn a_geography_file_is_read_archived_and_its_swap_is_a_fault() {
+        let desk = Desk::new();
+        fs::create_dir(desk.at("geography")).unwrap();
+        let text = "# Date: 2026-02-01\n8.8.8.0/24 JP\n";
+        desk.write("geography/list.txt", text);
+        let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        let sum = PolicyDigest(sum.as_ref().try_into().unwrap());
+        let law = format!(
+            "version: 1\ngeography: {{ file: ../geography/list.txt, sha256: \"{sum}\", age_max: 90d }}\n"
+        );
+        desk.write("tokyo/40-geography.yaml", &law);
+        let loaded = desk.load().unwrap();
+        assert!(loaded.law.engine.model().geography.is_some());
+        let files = super::load_law(&desk.at("tokyo")).unwrap();
+        assert_eq!(super::digest(&files), loaded.digest);
+        let archive = Archive::open(&desk.at("state"));
+        archive.keep(&loaded).unwrap();
+        desk.write("geography/list.txt", &text.replace("JP", "AU"));
+        assert_eq!(codes(&desk.load().unwrap_err())[0], "geography_digest");
+        assert!(archive.load_last().unwrap().law.engine.model().geography.is_some());
+        let files = archive.law(loaded.digest).unwrap();
+        assert!(files.iter().any(|file| file.name.ends_with("list.txt")));
+        fs::remove_file(desk.at("geography/list.txt")).unwrap();
+        assert_eq!(codes(&desk.load().unwrap_err())[0], "file_missing");
     }
 
     #[test]

@@ -53,27 +53,27 @@ impl Recording {
     /// A whole TCP connection: opened, `there` and `back` said, closed by both.
     pub(crate) fn conversation(&mut self, from: &str, to: &str, there: &[&[u8]], back: &[u8]) {
         let (mut client, mut server) = (1000_u32, 9000_u32);
-        self.tcp(from, to, SYN, (client, 0), &[]);
-        self.tcp(to, from, SYN | ACK, (server, client + 1), &[]);
+        self.tcp((from, to), SYN, (client, 0), &[]);
+        self.tcp((to, from), SYN | ACK, (server, client + 1), &[]);
         (client, server) = (client + 1, server + 1);
-        self.tcp(from, to, ACK, (client, server), &[]);
+        self.tcp((from, to), ACK, (client, server), &[]);
         for part in there {
-            self.tcp(from, to, PSH | ACK, (client, server), part);
+            self.tcp((from, to), PSH | ACK, (client, server), part);
             client += u32::try_from(part.len()).expect("a short part");
         }
         if !back.is_empty() {
-            self.tcp(to, from, PSH | ACK, (server, client), back);
+            self.tcp((to, from), PSH | ACK, (server, client), back);
             server += u32::try_from(back.len()).expect("a short part");
         }
-        self.tcp(from, to, FIN | ACK, (client, server), &[]);
-        self.tcp(to, from, FIN | ACK, (server, client + 1), &[]);
-        self.tcp(from, to, ACK, (client + 1, server + 1), &[]);
+        self.tcp((from, to), FIN | ACK, (client, server), &[]);
+        self.tcp((to, from), FIN | ACK, (server, client + 1), &[]);
+        self.tcp((from, to), ACK, (client + 1, server + 1), &[]);
     }
 
     /// A SYN that is answered with RST.
     pub(crate) fn refused(&mut self, from: &str, to: &str) {
-        self.tcp(from, to, SYN, (1000, 0), &[]);
-        self.tcp(to, from, RST | ACK, (0, 1001), &[]);
+        self.tcp((from, to), SYN, (1000, 0), &[]);
+        self.tcp((to, from), RST | ACK, (0, 1001), &[]);
     }
 
     /// A datagram.
@@ -96,7 +96,7 @@ impl Recording {
         self.record(&frame);
     }
 
-    fn tcp(&mut self, from: &str, to: &str, flags: u8, (seq, ack): (u32, u32), payload: &[u8]) {
+    fn tcp(&mut self, (from, to): (&str, &str), flags: u8, (seq, ack): (u32, u32), payload: &[u8]) {
         let (from, to) = (address(from), address(to));
         let mut segment = Vec::new();
         for port in [from.port(), to.port()] {

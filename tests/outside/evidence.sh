@@ -6,15 +6,17 @@ ledger() { python3 "$OUTSIDE/ledger.py" "$@"; }
 ask() { "$SEKISHO" status -c appliance.yaml >/dev/null 2>&1; }
 ready() { curl -s -o /dev/null -w '%{http_code}' http://127.30.0.1:9617/readyz; }
 
-# fault NAME EXPECTED FILE INJECTION: 60 calls while FILE fails as INJECTION says; /readyz says EXPECTED meanwhile.
+# fault NAME EXPECTED FILE INJECTION: calls for 14 s while FILE fails as INJECTION says; /readyz says EXPECTED meanwhile.
 fault() {
   rm -rf state; mkdir state
   strace -f -qq -o strace.log -P "$PWD/state/ledger/$3" -e trace=write,fdatasync -e inject="$4" \
     "$SEKISHO" run -c appliance.yaml 2>>sekisho.log &
   local tracer=$! calls=0 seen=200
-  pids+=("$tracer")
   wait_for 20 curl -sf http://127.30.0.1:9617/readyz
-  for _ in $(seq 60); do
+  local traced; traced=$(pgrep -P "$tracer")
+  pids+=("$traced" "$tracer") # strace alone would let go of it and leave it running
+  local until=$((SECONDS + 14)) # a checkpoint comes every 9 s
+  while [ "$SECONDS" -lt "$until" ]; do
     ask && calls=$((calls + 1))
     [ "$(ready)" = 200 ] || seen=503
     sleep 0.1
@@ -22,7 +24,7 @@ fault() {
   same "$1: readyz" "$2" "$seen"
   wait_for 20 curl -sf http://127.30.0.1:9617/readyz
   ask && calls=$((calls + 1))
-  kill -TERM "$(pgrep -P "$tracer")"
+  kill -TERM "$traced"
   wait "$tracer" || fail "$1: stopped with $?"
   grep -q INJECTED strace.log || fail "$1: nothing was injected"
   ledger accounted state/ledger "$calls" "$1"
@@ -34,7 +36,7 @@ fault 'EIO on write'          503 "$segment" write:error=EIO:when=4..6
 fault 'EROFS on write'        503 "$segment" write:error=EROFS:when=4..6
 fault 'EIO on fdatasync'      503 "$segment" fdatasync:error=EIO:when=4..6
 fault 'ENOSPC on fdatasync'   503 "$segment" fdatasync:error=ENOSPC:when=4..6
-fault 'EIO on a checkpoint'   503 checkpoints fdatasync:error=EIO:when=1..3
+fault 'EIO on a checkpoint'   503 checkpoints fdatasync:error=EIO:when=2..3
 sed -i 's/sync_timeout: 30s/sync_timeout: 1s/' appliance.yaml
 fault 'an fsync of 3 s'       503 "$segment" fdatasync:delay_enter=3000000:when=4
 sed -i 's/when_unwritable: refuse/when_unwritable: continue/' appliance.yaml

@@ -142,10 +142,7 @@ impl Own {
 
 impl Listening {
     fn new(name: &Name, mode: &Mode) -> Self {
-        let (refuses, clients) = match mode {
-            Mode::Reverse { clients, .. } => (false, Some(clients.clone())),
-            Mode::Refuse => (true, None),
-        };
-        Self { name: name.clone(), refuses, clients }
+        let refuses = matches!(mode, Mode::Refuse);
+        Self { name: name.clone(), refuses, clients: mode.clients().cloned() }
     }
 }

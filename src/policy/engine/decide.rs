@@ -3,16 +3,21 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use super::declared::{self, Standing};
 use super::stop::{Left, Phase, Pool};
 use crate::flow::{Certificate, Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
 use crate::flow::{Hello, Request, Timestamp};
 use crate::policy::compile::{RuleEntry, SystemId, Tables};
-use crate::policy::model::Protocol;
+use crate::policy::model::{Dial, Protocol};
 use crate::verdict::{Allowed, Denied, NotYet, Reason, Stage, Verdict};
 
-/// Answers `flow` by the facts it has, on a box whose `refusing` listeners answer nothing.
-pub(super) fn decide(tables: &Tables, refusing: &BTreeSet<Name>, flow: &Flow) -> Verdict {
-    let case = Case { tables, refusing, flow };
+/// Answers `flow` by the facts it has, on a box whose `refusing` listeners answer nothing, while `open` is declared.
+pub(super) fn decide(
+    tables: &Tables,
+    (refusing, open): (&BTreeSet<Name>, &[Standing]),
+    flow: &Flow,
+) -> Verdict {
+    let case = Case { tables, refusing, open, flow };
     case.judge().unwrap_or_else(Verdict::Deny)
 }
 
@@ -21,6 +26,7 @@ pub(super) fn decide(tables: &Tables, refusing: &BTreeSet<Name>, flow: &Flow) ->
 struct Case<'a> {
     tables: &'a Tables,
     refusing: &'a BTreeSet<Name>,
+    open: &'a [Standing],
     flow: &'a Flow,
 }
 
@@ -40,10 +46,10 @@ impl Case<'_> {
         let destination = self.hello(source)?;
         self.identity(source)?;
         let pool = self.pool(source, destination);
-        let left = self.request(pool)?;
-        self.dial(destination, left)?;
+        let left = self.request(pool, destination)?;
+        self.dial(destination, pool, left)?;
         self.peer(destination, left)?;
-        Ok(self.conclude(destination, pool, left))
+        Ok(self.conclude(source, destination, left))
     }
 
     fn arrival(self) -> Result<SystemId, Denied> {
@@ -117,7 +123,11 @@ impl Case<'_> {
     }
 
     /// What is left of the pool by all that is known so far.
-    fn request<'a>(&self, pool: Pool<'a>) -> Result<Left<'a>, Denied> {
+    fn request<'a>(
+        &self,
+        pool: Pool<'a>,
+        destination: Option<SystemId>,
+    ) -> Result<Left<'a>, Denied> {
         let Some(request) = &self.flow.request else { return Ok(pool.left_over()) };
         let deny = |reason| {
             let rule = pool.only(Phase::Protocol);
@@ -126,23 +136,35 @@ impl Case<'_> {
         if !self.is_host(request) {
             return deny(Reason::HostMismatch);
         }
-        if request.upgrade {
+        if request.upgrade && self.is_closed_to_switches(request, destination) {
             return deny(Reason::Upgrade);
         }
         let left = pool.left_over();
-        match left.first {
-            Some(_) => Ok(left),
-            None => Err(pool.nearest(Phase::Request, Stage::Request)),
+        if left.is_empty() {
+            return Err(pool.nearest(Phase::Request, Stage::Request));
         }
+        Ok(left)
     }
 
-    fn dial(self, destination: Option<SystemId>, left: Left<'_>) -> Result<(), Denied> {
+    /// After a switch either side may speak first: what may never initiate must not get that chance. And `CONNECT`
+    /// (RFC 9110 §9.3.6) asks for a tunnel to a place of its own choice.
+    fn is_closed_to_switches(self, request: &Request, destination: Option<SystemId>) -> bool {
+        let system = destination.and_then(|id| self.tables.systems.get(id));
+        request.method.as_str() == "CONNECT" || system.is_some_and(|system| !system.may_initiate)
+    }
+
+    fn dial(
+        self,
+        destination: Option<SystemId>,
+        pool: Pool<'_>,
+        left: Left<'_>,
+    ) -> Result<(), Denied> {
         let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
-        match barred(self.tables, endpoint, destination, self.flow.at) {
+        let declared =
+            |site: &Name| pool.left(Phase::Request).any(|rule| self.opens(site, &rule.name));
+        match barred(self.tables, (endpoint, self.flow.at), destination, declared) {
             None => Ok(()),
-            Some(reason) => {
-                Err(Denied { rule: left.only(), ..Denied::plain(reason, Stage::Dial) })
-            }
+            Some(reason) => Err(Denied { rule: left.only(), ..Denied::plain(reason, Stage::Dial) }),
         }
     }
 
@@ -162,23 +184,47 @@ impl Case<'_> {
     }
 
     /// Nothing refuses it: it is allowed where no fact is missing that a rule asks for.
-    fn conclude(self, destination: Option<SystemId>, pool: Pool<'_>, left: Left<'_>) -> Verdict {
-        let known = destination.filter(|_| self.flow.paper.is_some());
-        if let (Some(_), Some(endpoint)) = (known, self.flow.endpoint)
-            && let Some(rule) = self.complete(pool, left)
-        {
-            let (rule, system) = (rule.name.clone(), rule.to.clone());
-            return Verdict::Allow(Allowed { rule, system, endpoint });
+    fn conclude(self, source: SystemId, destination: Option<SystemId>, left: Left<'_>) -> Verdict {
+        match (self.flow.endpoint, self.passes_by(source, destination, left)) {
+            (Some(endpoint), Some((rule, would_deny))) => Verdict::Allow(Allowed {
+                rule: rule.name.clone(),
+                system: rule.to.clone(),
+                endpoint,
+                would_deny,
+            }),
+            _ => Verdict::NotYet(NotYet { stage: self.stage(), rule: left.only() }),
         }
-        Verdict::NotYet(NotYet { stage: self.stage(), rule: left.only() })
     }
 
-    /// The first rule that asks for no fact more.
-    fn complete<'a>(self, pool: Pool<'a>, left: Left<'a>) -> Option<&'a RuleEntry> {
-        match self.flow.request {
-            Some(_) => left.first,
-            None => pool.left(Phase::Protocol).find(|rule| rule.protocol == Protocol::Tls),
+    /// The rule of which no fact is missing, the address that is dialled included.
+    fn passes_by<'a>(
+        &'a self,
+        source: SystemId,
+        destination: Option<SystemId>,
+        left: Left<'a>,
+    ) -> Option<(&'a RuleEntry, Option<Reason>)> {
+        let entry = self.tables.endpoint(self.flow.endpoint?)?;
+        let (paper, asked) = (self.flow.paper.is_some(), self.flow.request.is_some());
+        let complete = |rule: &RuleEntry| {
+            let known = match rule.protocol {
+                Protocol::Https => destination.is_some() && paper && asked,
+                Protocol::Tls => destination.is_some() && paper,
+                Protocol::TlsPassthrough => destination.is_some(),
+                // Its destination is the address.
+                Protocol::Tcp => true,
+            };
+            known && (entry.dial == Dial::Always || self.opens(&entry.site, &rule.name))
+        };
+        match left.first.filter(|rule| destination.is_some() && complete(rule)) {
+            Some(rule) => Some((rule, None)),
+            None => {
+                self.pool(source, Some(destination.unwrap_or(entry.system))).passes_by(complete)
+            }
         }
+    }
+
+    fn opens(self, site: &Name, rule: &Name) -> bool {
+        declared::opens(self.open, site, Some(rule), self.flow.at)
     }
 
     /// The stage of the last fact present.
@@ -227,12 +273,13 @@ impl Case<'_> {
     }
 }
 
-/// Why a socket address may not be dialled, as far as the address, its site and the time say it.
+/// Why a socket address may not be dialled, as far as the address, its site and the time say it; `declared` tells
+/// whether a site that waits for a declaration has one.
 pub(super) fn barred(
     tables: &Tables,
-    endpoint: SocketAddr,
+    (endpoint, at): (SocketAddr, Timestamp),
     destination: Option<SystemId>,
-    at: Timestamp,
+    declared: impl Fn(&Name) -> bool,
 ) -> Option<Reason> {
     let Some(entry) = tables.endpoint(endpoint) else {
         return Some(if tables.residency { Reason::CountryUnknown } else { Reason::NoRule });
@@ -240,13 +287,17 @@ pub(super) fn barred(
     if entry.residency.is_some() {
         return entry.residency;
     }
+    if at >= entry.known_until {
+        return Some(Reason::CountryUnknown);
+    }
     if destination.is_some_and(|destination| destination != entry.system) {
         return Some(Reason::NoRule);
     }
-    if !entry.dialled {
-        return Some(Reason::SiteNotDeclared);
+    match entry.dial {
+        Dial::Always => entry.term.refuses(at),
+        Dial::Declared if declared(&entry.site) => entry.term.refuses(at),
+        Dial::Declared | Dial::Never => Some(Reason::SiteNotDeclared),
     }
-    entry.term.refuses(at)
 }
 
 /// What is wrong with a certificate itself. A revocation weighs more than an end that comes anyway.

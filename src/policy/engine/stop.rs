@@ -47,16 +47,28 @@ pub(super) struct Pool<'a> {
 /// What is left of a pool by every fact of the flow.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Left<'a> {
-    /// The first in the order of names.
+    /// The first that fits, in the order of names.
     pub(super) first: Option<&'a RuleEntry>,
-    /// Whether there are more.
-    pub(super) several: bool,
+    /// One of those that fit or only observe.
+    any: Option<&'a RuleEntry>,
+    /// Whether there are more than that one.
+    several: bool,
 }
 
-impl Left<'_> {
+impl<'a> Left<'a> {
+    /// Whether no rule is left.
+    pub(super) const fn is_empty(self) -> bool {
+        self.any.is_none()
+    }
+
     /// The name of the rule, where it is exactly one.
     pub(super) fn only(self) -> Option<Name> {
-        self.first.filter(|_| !self.several).map(|rule| rule.name.clone())
+        self.any.filter(|_| !self.several).map(|rule| rule.name.clone())
+    }
+
+    /// With one more that does not fit and only observes.
+    fn and_observing(self, rule: &'a RuleEntry) -> Self {
+        Self { any: self.any.or(Some(rule)), several: self.any.is_some(), ..self }
     }
 }
 
@@ -83,32 +95,59 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// The rule that a complete flow passes by: one that it fits, else the nearest of those that only observe, with
+    /// what it would be refused for.
+    pub(super) fn passes_by(
+        self,
+        complete: impl Fn(&RuleEntry) -> bool,
+    ) -> Option<(&'a RuleEntry, Option<Reason>)> {
+        let kinds =
+            |rule: &RuleEntry| stops(rule, self.flow, Phase::Request).into_iter().flatten().count();
+        let mut left = self.left(Phase::Request).filter(|rule| complete(rule));
+        let first = left.next()?;
+        if kinds(first) == 0 {
+            return Some((first, None));
+        }
+        // `min_by_key` gives the first of equals, so that names decide as everywhere.
+        let nearest = std::iter::once(first).chain(left).min_by_key(|rule| kinds(rule))?;
+        let would_deny = || self.nearest(Phase::Request, Stage::Request).reason;
+        Some((nearest, (kinds(nearest) > 0).then(would_deny)))
+    }
+
     /// The rules that fit every fact up to the request.
     pub(super) fn left_over(self) -> Left<'a> {
         if let Some(request) = &self.flow.request {
             return self.asked(request);
         }
         let mut left = self.left(Phase::Protocol);
-        Left { first: left.next(), several: left.next().is_some() }
+        let first = left.next();
+        Left { first, any: first, several: left.next().is_some() }
     }
 
-    /// Only rules with a path that fits are looked at: a request does not cost more for rules that have others.
+    /// Only rules with a path that fits, and those that observe, are looked at: a request does not cost more for rules
+    /// that have others.
     fn asked(self, request: &Request) -> Left<'a> {
-        let fits = |rule: &RuleEntry| {
-            let known = [Phase::Standing, Phase::Protocol];
-            rule.methods.contains(&request.method)
-                && known.into_iter().all(|phase| fits(rule, self.flow, phase))
+        let known = |rule: &RuleEntry| {
+            let phases = [Phase::Standing, Phase::Protocol];
+            phases.into_iter().all(|phase| fits(rule, self.flow, phase))
         };
+        let fits = |rule: &RuleEntry| {
+            let switches = rule.upgrade || !request.upgrade;
+            switches && rule.methods.contains(&request.method) && known(rule)
+        };
+        let Some(joined) = self.joined else { return Left::default() };
         let (mut first, mut several) = (None, false);
-        if let Some(joined) = self.joined {
-            joined.paths.visit(&request.path, &mut |id| {
-                if first != Some(id) && self.rules.get(id).is_some_and(fits) {
-                    several |= first.is_some();
-                    first = Some(first.map_or(id, |before: RuleId| before.min(id)));
-                }
-            });
-        }
-        Left { first: first.and_then(|id| self.rules.get(id)), several }
+        joined.paths.visit(&request.path, &mut |id| {
+            if first != Some(id) && self.rules.get(id).is_some_and(fits) {
+                several |= first.is_some();
+                first = Some(first.map_or(id, |before: RuleId| before.min(id)));
+            }
+        });
+        let first = first.and_then(|id| self.rules.get(id));
+        let observing = joined.observing.iter().filter_map(|id| self.rules.get(*id));
+        let unfit =
+            |rule: &&RuleEntry| known(rule) && stops(rule, self.flow, Phase::Request) != [None; 3];
+        observing.filter(unfit).fold(Left { first, any: first, several }, Left::and_observing)
     }
 
     fn all(self) -> impl Iterator<Item = &'a RuleEntry> {
@@ -153,7 +192,14 @@ fn refusal(mut nearest: Vec<Near>, stage: Stage) -> Denied {
 }
 
 fn fits(rule: &RuleEntry, flow: &Flow, phase: Phase) -> bool {
-    stops(rule, flow, phase) == [None; 3]
+    let stops = stops(rule, flow, phase);
+    stops == [None; 3] || (rule.observes && phase == Phase::Request && is_relaxed(stops))
+}
+
+/// What a rule that observes lets pass: the facts of one request, never who asks, where to, when or in which protocol.
+fn is_relaxed(stops: Stops) -> bool {
+    let relaxed = |kind| matches!(kind, Reason::Method | Reason::Path | Reason::Upgrade);
+    stops.into_iter().flatten().all(relaxed)
 }
 
 fn stops(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Stops {
@@ -166,7 +212,7 @@ fn stops(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Stops {
 
 fn standing(rule: &RuleEntry, flow: &Flow) -> Stops {
     let transport = match flow.transport {
-        Transport::Tcp => None,
+        Transport::Tcp => rule.closed.then_some(Reason::Protocol),
         Transport::Udp | Transport::Icmp | Transport::Esp | Transport::Other(_) => {
             Some(Reason::Protocol)
         }
@@ -191,17 +237,24 @@ fn protocol(rule: &RuleEntry, flow: &Flow) -> Option<Reason> {
     let agreed = flow.hello.as_ref().is_some_and(|hello| hello.alpn.is_some());
     match rule.protocol {
         Protocol::Tls if agreed => Some(Reason::Protocol),
-        Protocol::Tls | Protocol::Https => None,
+        Protocol::Tls | Protocol::Https | Protocol::TlsPassthrough | Protocol::Tcp => None,
     }
 }
 
 fn request(rule: &RuleEntry, request: &Request) -> Stops {
     match rule.protocol {
-        Protocol::Tls => [Some(Reason::Protocol), None, None],
+        Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp => {
+            [Some(Reason::Protocol), None, None]
+        }
         Protocol::Https => {
             let method = rule.methods.contains(&request.method);
             let path = rule.paths.iter().any(|pattern| matches(pattern, &request.path));
-            [(!method).then_some(Reason::Method), (!path).then_some(Reason::Path), None]
+            let upgrade = rule.upgrade || !request.upgrade;
+            [
+                (!method).then_some(Reason::Method),
+                (!path).then_some(Reason::Path),
+                (!upgrade).then_some(Reason::Upgrade),
+            ]
         }
     }
 }
