@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::show;
-use crate::{appliance, policy};
+use crate::appliance;
+use crate::policy;
 
 /// Which file.
 #[derive(Debug, Args)]

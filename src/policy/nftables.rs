@@ -324,7 +324,7 @@ fn interval_set(
     elements: impl Iterator<Item = String>,
 ) -> fmt::Result {
     let kind = format!("type {}_addr; flags interval; auto-merge", family.nfproto());
-    set(out, name, &kind, elements.collect())
+    set(out, name, &kind, &elements.collect::<Vec<_>>())
 }
 
 fn socket_set(
@@ -335,11 +335,11 @@ fn socket_set(
 ) -> fmt::Result {
     let kind = format!("type {}_addr . inet_service", family.nfproto());
     let text = |it: SocketAddr| format!("{} . {}", it.ip(), it.port());
-    set(out, name, &kind, elements.map(text).collect())
+    set(out, name, &kind, &elements.map(text).collect::<Vec<_>>())
 }
 
 /// A set; an empty one has no list of elements.
-fn set(out: &mut String, name: &str, kind: &str, elements: Vec<String>) -> fmt::Result {
+fn set(out: &mut String, name: &str, kind: &str, elements: &[String]) -> fmt::Result {
     if elements.is_empty() {
         return writeln!(out, "  set {name} {{ {kind}; }}");
     }

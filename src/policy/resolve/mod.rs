@@ -5,7 +5,7 @@
 //! thing and the proofs can still be tried on the rest.
 
 mod council;
-mod geography;
+pub(super) mod geography;
 mod overlap;
 mod rule;
 mod scenario;
