@@ -3,6 +3,7 @@
 //! Whatever the texts hold, a line has no line break, no terminal sequence and nothing that changes the
 //! direction of what is shown: such characters are `\u` escapes (RFC 8259 §7).
 
+use std::cell::Cell;
 use std::fmt::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 
@@ -282,37 +283,40 @@ fn padded<const WIDTH: usize>(mut number: u32) -> [u8; WIDTH] {
     digits
 }
 
-/// The same text as the moment's own `Display`, without the machinery of formatting.
+/// The same text as the moment's own `Display`, without the machinery of formatting. Most moments are of the second of
+/// the one before.
 fn push_time(out: &mut Vec<u8>, time: Timestamp) {
-    let moment = OffsetDateTime::from_unix_timestamp(time.as_seconds())
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let micros = time.as_nanos().rem_euclid(1_000_000_000) / 1_000;
-    let year = padded::<4>(moment.year().unsigned_abs());
-    let date = [u8::from(moment.month()), moment.day()].map(|part| padded::<2>(part.into()));
-    let clock = [moment.hour(), moment.minute(), moment.second()];
-    let [hour, minute, second] = clock.map(|part| padded::<2>(part.into()));
-    let [month, day] = date;
-    let micros = padded::<6>(u32::try_from(micros).unwrap_or(0));
-    out.reserve(29);
-    for part in [
-        &b"\""[..],
-        &year,
-        b"-",
-        &month,
-        b"-",
-        &day,
-        b"T",
-        &hour,
-        b":",
-        &minute,
-        b":",
-        &second,
-        b".",
-        &micros,
-        b"Z\"",
-    ] {
-        out.extend_from_slice(part);
+    thread_local! {
+        static SECOND: Cell<(i64, [u8; SECOND_LENGTH])> = const { Cell::new((i64::MIN, [0; SECOND_LENGTH])) };
     }
+    let (mut second, mut text) = SECOND.get();
+    if second != time.as_seconds() {
+        second = time.as_seconds();
+        text = shown_second(second);
+        SECOND.set((second, text));
+    }
+    let micros = time.as_nanos().rem_euclid(1_000_000_000) / 1_000;
+    out.extend_from_slice(&text);
+    out.extend_from_slice(&padded::<6>(u32::try_from(micros).unwrap_or(0)));
+    out.extend_from_slice(b"Z\"");
+}
+
+/// The length of `"2026-04-01T09:30:00.`.
+const SECOND_LENGTH: usize = 21;
+
+fn shown_second(second: i64) -> [u8; SECOND_LENGTH] {
+    let moment = OffsetDateTime::from_unix_timestamp(second).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let year = padded::<4>(moment.year().unsigned_abs());
+    let [month, day, hour, minute, second] =
+        [u8::from(moment.month()), moment.day(), moment.hour(), moment.minute(), moment.second()]
+            .map(|part| padded::<2>(part.into()));
+    let parts: [&[u8]; 12] =
+        [b"\"", &year, b"-", &month, b"-", &day, b"T", &hour, b":", &minute, b":", &second];
+    let mut text = [b'.'; SECOND_LENGTH];
+    for (place, byte) in text.iter_mut().zip(parts.concat()) {
+        *place = byte;
+    }
+    text
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "one decimal digit")]

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::exchange::Exchange;
 use super::header;
 use super::patience::Patience;
+use super::pool::BrokeOff;
 use super::stream::Stream;
 use super::wire::Answer;
 use crate::verdict::Reason;
@@ -48,7 +49,6 @@ enum Source {
 /// The upstream's response body, with everything that must be done when it ends.
 #[derive(Debug)]
 pub(super) struct Relayed {
-    incoming: Incoming,
     exchange: Exchange,
     patience: Patience,
 }
@@ -145,11 +145,11 @@ impl Body for RequestBody {
 
 impl ResponseBody {
     /// The body of a response that the upstream has begun.
-    pub(super) fn relayed(incoming: Incoming, mut exchange: Exchange, limit: Duration) -> Self {
-        if incoming.is_end_stream() {
+    pub(super) fn relayed(mut exchange: Exchange, limit: Duration) -> Self {
+        if exchange.is_end_stream() {
             exchange.complete();
         }
-        let relayed = Relayed { incoming, exchange, patience: Patience::new(limit) };
+        let relayed = Relayed { exchange, patience: Patience::new(limit) };
         Self { source: Source::Upstream(Box::new(relayed)), answer: None }
     }
 
@@ -173,16 +173,16 @@ impl Relayed {
             self.exchange.fail(reason);
             return Poll::Ready(Some(Err(BodyError(reason))));
         }
-        match Pin::new(&mut self.incoming).poll_frame(cx) {
+        match self.exchange.poll_frame(cx) {
             Poll::Ready(Some(Ok(mut frame))) => {
                 frame.trailers_mut().map(header::strip_trailers);
                 self.exchange.received(frame.data_ref().map_or(0, |data| data.len() as u64));
-                if self.incoming.is_end_stream() {
+                if self.exchange.is_end_stream() {
                     self.exchange.complete();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_broken))) => {
+            Poll::Ready(Some(Err(BrokeOff))) => {
                 self.exchange.fail(Reason::UpstreamFailed);
                 Poll::Ready(Some(Err(BodyError(Reason::UpstreamFailed))))
             }
@@ -218,14 +218,14 @@ impl Body for ResponseBody {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Upstream(relayed) => relayed.incoming.is_end_stream(),
+            Source::Upstream(relayed) => relayed.exchange.is_end_stream(),
             Source::Own(own) => own.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Upstream(relayed) => relayed.incoming.size_hint(),
+            Source::Upstream(relayed) => relayed.exchange.size_hint(),
             Source::Own(own) => own.size_hint(),
         }
     }

@@ -2,10 +2,13 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
-use super::pool::Checkout;
+use super::pool::{BrokeOff, Checkout};
 use super::stream::{Registered, Stream};
 use crate::flow::Name;
 use crate::ledger::Body;
@@ -39,6 +42,24 @@ impl Exchange {
         self.registered.stream()
     }
 
+    /// The next piece of the response body.
+    pub(super) fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokeOff>>> {
+        self.checkout.as_mut().map_or(Poll::Ready(None), |checkout| checkout.poll_frame(cx))
+    }
+
+    /// Whether the response body has ended.
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.checkout.as_ref().is_none_or(Checkout::is_end_stream)
+    }
+
+    /// How much of the response body is to come, as far as it is known.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.checkout.as_ref().map_or_else(|| SizeHint::with_exact(0), Checkout::size_hint)
+    }
+
     /// `bytes` of the response body went by.
     pub(super) fn received(&self, bytes: u64) {
         self.stream().moved();
@@ -48,7 +69,7 @@ impl Exchange {
 
     /// The last byte of the response was handed on: the upstream connection can serve the next request.
     pub(super) fn complete(&mut self) {
-        if let Some(mut checkout) = self.checkout.take() {
+        if let Some(checkout) = self.checkout.take() {
             // Answered before the request has ended: the rest of it has no place to go, and the next request
             // must not wait behind it.
             if self.stream().is_sent.get() {

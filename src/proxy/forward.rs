@@ -15,7 +15,7 @@ use super::exchange::Exchange;
 use super::header::{self, Hop};
 use super::http::{Aborted, Stopped};
 use super::permit::RequestPermit;
-use super::pool::{Checkout, SendError, Taken};
+use super::pool::{Checkout, SendError};
 use super::route::{Blocked, Pooled, Switching, route};
 use super::snapshot::Snapshot;
 use super::stream::Registered;
@@ -48,8 +48,6 @@ struct Passage<'a> {
     metrics: Arc<RuleMetrics>,
     registered: Registered,
     checkout: Checkout,
-    /// Where the request asks for another protocol: what is left when it gets it.
-    taken: Option<Taken>,
 }
 
 /// Why an attempt did not lead to an answer of the upstream.
@@ -72,7 +70,7 @@ struct Again {
 
 /// What came of sending.
 enum Sent {
-    Head(Response<Incoming>),
+    Head(Response<()>),
     Failed(SendError),
     TimedOut,
     Cut(Reason),
@@ -109,7 +107,7 @@ impl Work<'_> {
         let protocol = self.protocol(&parts).map_err(Setback::Stopped)?;
         let (mut passage, permit) =
             self.pass().await.map_err(|blocked| Setback::Stopped(blocked.into()))?;
-        let spare = (!is_last && passage.may_repeat(&parts, body.as_ref())).then(|| parts.clone());
+        let may_repeat = passage.may_repeat(&parts, body.as_ref());
         if let Err(stopped) = passage.prepare(&mut parts, is_prepared) {
             passage.checkout.give_back();
             return Err(Setback::Stopped(stopped));
@@ -120,13 +118,14 @@ impl Work<'_> {
         if body.is_some() {
             header::frame(&mut parts);
         }
-        let outgoing = http::Request::from_parts(parts, passage.body(body));
-        match passage.send(permit, outgoing).await {
+        let body = passage.body(body);
+        match passage.send(permit, &parts, body).await {
             Sent::Head(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                passage.switch(response).await
+                passage.switch(response)
             }
             Sent::Head(response) => Ok(passage.answer(response)),
-            Sent::Failed(error) => Err(passage.failed(error, spare, is_last)),
+            Sent::Failed(error) if is_last => Err(passage.failed(error, None)),
+            Sent::Failed(error) => Err(passage.failed(error, Some((parts, may_repeat)))),
             Sent::TimedOut => Err(passage.timed_out()),
             Sent::Cut(reason) => Err(self.cut(reason)),
         }
@@ -135,7 +134,7 @@ impl Work<'_> {
     /// Judged, recorded, permitted; with a connection to send on.
     async fn pass(&self) -> Result<(Passage<'_>, RequestPermit), Blocked> {
         let mut flow = self.flow();
-        let ((mut checkout, taken), allowed) = self.reach(&mut flow).await?;
+        let (checkout, allowed) = self.reach(&mut flow).await?;
         // From here on a new law sees it; what was swapped while it was routed is looked at once.
         let registered = Registered::new(self.connection, flow.clone(), checkout.peer());
         if let Some(denied) = judge::late(self.connection, self.snapshot, &flow) {
@@ -145,7 +144,7 @@ impl Work<'_> {
         let metrics = self.count(&allowed);
         match self.permit(&allowed).await {
             Ok(permit) => {
-                Ok((Passage { work: self, allowed, metrics, registered, checkout, taken }, permit))
+                Ok((Passage { work: self, allowed, metrics, registered, checkout }, permit))
             }
             Err(blocked) => {
                 checkout.give_back();
@@ -155,16 +154,11 @@ impl Work<'_> {
     }
 
     /// From the pool; where another protocol is asked for, on a connection of its own.
-    async fn reach(
-        &self,
-        flow: &mut Flow,
-    ) -> Result<((Checkout, Option<Taken>), Allowed), Blocked> {
+    async fn reach(&self, flow: &mut Flow) -> Result<(Checkout, Allowed), Blocked> {
         if self.judged.upgrade {
-            let routed = Box::pin(route(self.connection, self.snapshot, flow, &Switching)).await;
-            routed.map(|((checkout, taken), allowed)| ((checkout, Some(taken)), allowed))
+            Box::pin(route(self.connection, self.snapshot, flow, &Switching)).await
         } else {
-            let routed = route(self.connection, self.snapshot, flow, &Pooled).await;
-            routed.map(|(checkout, allowed)| ((checkout, None), allowed))
+            route(self.connection, self.snapshot, flow, &Pooled).await
         }
     }
 
@@ -262,12 +256,12 @@ impl Passage<'_> {
         RequestBody::new(body, stream, sent, limit)
     }
 
-    async fn send(&mut self, permit: RequestPermit, request: http::Request<RequestBody>) -> Sent {
+    async fn send(&mut self, permit: RequestPermit, head: &Parts, body: RequestBody) -> Sent {
         let connection = self.work.connection;
         let limit = self.work.snapshot.response_timeout(&self.allowed.rule);
         let mut patience = connection.patience(limit);
         let stream = Rc::clone(self.registered.stream());
-        let sending = std::pin::pin!(self.checkout.send(permit, request));
+        let sending = std::pin::pin!(self.checkout.send(permit, head, body));
         let sent = tokio::select! {
             biased;
             sent = sending => match (sent, stream.cut.reason()) {
@@ -283,8 +277,8 @@ impl Passage<'_> {
         sent
     }
 
-    fn answer(self, response: Response<Incoming>) -> Response<ResponseBody> {
-        let (head, incoming) = response.into_parts();
+    fn answer(self, response: Response<()>) -> Response<ResponseBody> {
+        let (head, ()) = response.into_parts();
         let limit = self.work.snapshot.response_timeout(&self.allowed.rule);
         let (code, began) = (head.status.as_u16(), self.work.began);
         let exchange = Exchange::new(
@@ -294,21 +288,17 @@ impl Passage<'_> {
             code,
             began,
         );
-        Response::from_parts(head, ResponseBody::relayed(incoming, exchange, limit))
+        Response::from_parts(head, ResponseBody::relayed(exchange, limit))
     }
 
     /// The upstream takes the other protocol: after this answer bytes go both ways.
-    async fn switch(
-        mut self,
-        response: Response<Incoming>,
-    ) -> Result<Response<ResponseBody>, Setback> {
-        let Some(taken) = self.taken.take().filter(|_| self.registered.stream().is_sent.get())
-        else {
+    fn switch(mut self, response: Response<()>) -> Result<Response<ResponseBody>, Setback> {
+        if !(self.work.judged.upgrade && self.registered.stream().is_sent.get()) {
             return Err(
                 self.stopped(Reason::UpstreamFailed, "the upstream switched protocols unasked")
             );
-        };
-        let Ok((first, stream)) = taken.stream().await else {
+        }
+        let Some((first, stream)) = self.checkout.switched() else {
             return Err(self.stopped(Reason::UpstreamFailed, "the upstream broke off its switch"));
         };
         let code = response.status().as_u16();
@@ -319,22 +309,20 @@ impl Passage<'_> {
         let idle = self.work.snapshot.idle_timeout(Some(&self.allowed.rule));
         let switched = Switched::new(upstream, self.registered, self.metrics, idle);
         self.work.connection.switch_to(switched);
-        Ok(response.map(|_none| ResponseBody::own(Bytes::new())))
+        Ok(response.map(|()| ResponseBody::own(Bytes::new())))
     }
 
-    fn failed(self, error: SendError, spare: Option<Parts>, is_last: bool) -> Setback {
-        if let (Some(unsent), false) = (error.unsent, is_last) {
-            let (parts, body) = unsent.into_parts();
-            if body.is_unread() {
-                return Setback::Again(Box::new(Again {
-                    parts,
-                    body: body.into_incoming(),
-                    is_prepared: true,
-                }));
+    /// `again`: the head, where there is another attempt, and whether it may go twice.
+    fn failed(self, error: SendError, again: Option<(Parts, bool)>) -> Setback {
+        if let Some((parts, may_repeat)) = again {
+            let unread = error.unsent.filter(|body| body.is_unread());
+            if let Some(body) = unread {
+                let body = body.into_incoming();
+                return Setback::Again(Box::new(Again { parts, body, is_prepared: true }));
             }
-        }
-        if let (Some(parts), true) = (spare, error.before_response) {
-            return Setback::Again(Box::new(Again { parts, body: None, is_prepared: false }));
+            if may_repeat && error.before_response {
+                return Setback::Again(Box::new(Again { parts, body: None, is_prepared: true }));
+            }
         }
         self.stopped(Reason::UpstreamFailed, "the upstream broke off before its response")
     }

@@ -30,6 +30,7 @@ pub mod refusal;
 mod relay;
 mod route;
 mod shared;
+mod single;
 mod slot;
 mod snapshot;
 pub mod socket;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout_at};
 use super::connection::Connection;
 use super::judge;
 use super::permit::DialPermit;
-use super::pool::{Checkout, Dialling, Key, Taken};
+use super::pool::{Checkout, Dialling, Key};
 use super::slot::Slot;
 use super::snapshot::{Snapshot, UpstreamLeg};
 use super::upstream::{self, Bound, Dialled, UpstreamError};
@@ -176,17 +176,15 @@ impl Reach for Fresh {
 }
 
 impl Reach for Switching {
-    type Reached = (Checkout, Taken);
+    type Reached = Checkout;
 
-    async fn reach(&self, dial: Dial<'_>) -> Result<(Checkout, Taken), Blocked> {
+    async fn reach(&self, dial: Dial<'_>) -> Result<Checkout, Blocked> {
         let deadline = Instant::now() + dial.snapshot.limits().connect_timeout;
         loop {
             if let Some(slot) = dial.slot() {
                 let dialled = Box::pin(dial.dial(&dial.leg.http1)).await?;
                 let pool = &dial.connection.worker.pool;
-                let lent = pool.lend_once(dial.key(), dialled, slot, dial.flow.clone()).await;
-                return lent
-                    .map_err(|_broken| Blocked::Failed(Reason::UpstreamFailed, Stage::Peer));
+                return Ok(pool.lend_once(dial.key(), dialled, slot, dial.flow.clone()));
             }
             dial.wait_for_place(deadline).await?;
         }

@@ -41,6 +41,11 @@ impl Socket {
         &self.stream
     }
 
+    /// Whether nothing has come from the kernel; costs no system call then.
+    pub(crate) fn is_quiet(&self, context: &mut Context<'_>) -> bool {
+        self.left.is_empty() && self.stream.poll_read_ready(context).is_pending()
+    }
+
     fn take_left(&mut self, buffer: &mut ReadBuf<'_>) {
         let length = self.left.len().min(buffer.remaining());
         buffer.put_slice(self.left.get(..length).unwrap_or_default());
@@ -101,7 +106,12 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+        let stream = Pin::new(&mut self.get_mut().stream);
+        match slices {
+            // `send` is a cheaper call than `writev`.
+            [slice] => stream.poll_write(context, slice),
+            slices => stream.poll_write_vectored(context, slices),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -2,7 +2,6 @@
 //! again only under the trust, certificate and names it was made with. Never decides who may pass.
 
 mod checkout;
-mod once;
 mod placed;
 
 use std::cell::{Cell, RefCell};
@@ -11,23 +10,25 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 // Keys are endpoints of the law: no client can make them collide.
 use rustc_hash::FxHashMap as HashMap;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::Instant;
+use tokio_rustls::client::TlsStream;
 
-pub(in crate::proxy) use checkout::{Checkout, SendError};
-pub(in crate::proxy) use once::Taken;
+pub(in crate::proxy) use checkout::{BrokeOff, Checkout, SendError};
 
-use checkout::Lent;
+use checkout::{Lent, Use};
 use placed::Placed;
 
 use crate::flow::{Alpn, Flow};
 use crate::proxy::body::RequestBody;
+use crate::proxy::single::Single;
 use crate::proxy::slot::{Places, Slot, Slots};
+use crate::proxy::socket::Socket;
 use crate::proxy::upstream::{Dialled, UpstreamPeer};
 
 /// Requests at a time on one HTTP/2 upstream connection; beyond it another one is dialled. The usual
@@ -71,14 +72,17 @@ struct Entry {
 /// An HTTP/1.1 connection that nobody uses.
 #[derive(Debug)]
 struct Idle {
-    connection: Single,
+    connection: Http1,
     since: Instant,
 }
 
+/// An upstream leg with its place.
+type UpstreamStream = Placed<TlsStream<Socket>>;
+
 /// An HTTP/1.1 connection: one exchange at a time.
 #[derive(Debug)]
-struct Single {
-    sender: http1::SendRequest<RequestBody>,
+struct Http1 {
+    single: Single<UpstreamStream, RequestBody>,
     leg: Leg,
 }
 
@@ -87,21 +91,25 @@ struct Single {
 struct Multiplexed {
     sender: http2::SendRequest<RequestBody>,
     leg: Leg,
+    _driver: Driver,
     streams: Cell<usize>,
     since: Cell<Instant>,
 }
 
-/// What a connection was dialled as, and how it is ended.
+/// What a connection was dialled as, and who answered.
 #[derive(Debug)]
 struct Leg {
     dialled_as: Flow,
     peer: Arc<UpstreamPeer>,
-    driver: AbortHandle,
 }
 
-impl Drop for Leg {
+/// The task that runs a connection; it ends with its owner.
+#[derive(Debug)]
+struct Driver(AbortHandle);
+
+impl Drop for Driver {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.0.abort();
     }
 }
 
@@ -156,18 +164,29 @@ impl Pool {
         if let Some(shared) = entry.shared.iter().find(|shared| shared.streams.get() < STREAMS_MAX)
         {
             shared.streams.set(shared.streams.get() + 1);
-            return Some(self.lend(key, Lent::Shared(Rc::clone(shared)), true));
+            return Some(self.lend(key, Lent::shared(shared), Use::Again));
         }
         while let Some(idle) = entry.idle.pop() {
-            if !idle.connection.sender.is_closed() {
-                return Some(self.lend(key, Lent::Single(idle.connection), true));
+            if idle.connection.single.is_quiet() {
+                return Some(self.lend(key, Lent::Single(idle.connection), Use::Again));
             }
         }
         None
     }
 
-    fn lend(self: &Rc<Self>, key: Key, lent: Lent, pooled: bool) -> Checkout {
-        Checkout { pool: Rc::clone(self), key, lent, pooled, once: false }
+    fn lend(self: &Rc<Self>, key: Key, lent: Lent, used: Use) -> Checkout {
+        Checkout { pool: Rc::clone(self), key, lent, used }
+    }
+
+    /// Lends a fresh HTTP/1.1 connection that does not come back: its request may switch protocols.
+    pub(in crate::proxy) fn lend_once(
+        self: &Rc<Self>,
+        key: Key,
+        dialled: Dialled,
+        slot: Slot,
+        flow: Flow,
+    ) -> Checkout {
+        self.lend(key, Lent::Single(http1(dialled, slot, flow)), Use::Once)
     }
 
     /// Asks to dial. While it is not known to speak HTTP/1.1, only one at a time dials: an HTTP/2 connection
@@ -194,32 +213,19 @@ impl Pool {
         slot: Slot,
         flow: Flow,
     ) -> hyper::Result<Checkout> {
-        let io = TokioIo::new(Placed { stream: dialled.stream, _slot: slot });
-        let leg = |driver| Leg { dialled_as: flow, peer: dialled.peer, driver };
         let speaks = dialled.alpn.unwrap_or(Alpn::Http11);
         let lent = match speaks {
-            Alpn::Http11 => {
-                let (sender, driver) = http1::Builder::new().handshake(io).await?;
-                Lent::Single(Single { sender, leg: leg(drive(driver)) })
-            }
-            Alpn::H2 => {
-                let (sender, driver) = http2_builder().handshake(io).await?;
-                Lent::Shared(Rc::new(Multiplexed {
-                    sender,
-                    leg: leg(drive(driver)),
-                    streams: Cell::new(1),
-                    since: Cell::new(Instant::now()),
-                }))
-            }
+            Alpn::Http11 => Lent::Single(http1(dialled, slot, flow)),
+            Alpn::H2 => Lent::shared(&Rc::new(http2(dialled, slot, flow).await?)),
         };
         let mut entries = self.entries.borrow_mut();
         let entry = entries.entry(key).or_insert_with(|| self.entry(key));
         entry.speaks = Some(speaks);
-        if let Lent::Shared(shared) = &lent {
-            entry.shared.push(Rc::clone(shared));
+        if let Lent::Shared { connection, .. } = &lent {
+            entry.shared.push(Rc::clone(connection));
         }
         drop(entries);
-        Ok(self.lend(key, lent, false))
+        Ok(self.lend(key, lent, Use::First))
     }
 
     /// Ends what has been idle for longer than `patience`, is broken, or sits on a place that somebody waits for.
@@ -228,9 +234,10 @@ impl Pool {
         let fresh = |since: Instant| now.duration_since(since) < patience;
         self.entries.borrow_mut().retain(|_, entry| {
             let wanted = entry.places.is_wanted();
+            entry.idle.iter().for_each(|idle| idle.connection.single.rest());
             entry
                 .idle
-                .retain(|idle| !idle.connection.sender.is_closed() && fresh(idle.since) && !wanted);
+                .retain(|idle| !wanted && fresh(idle.since) && idle.connection.single.is_quiet());
             entry.shared.retain(|shared| {
                 let idle = shared.streams.get() == 0;
                 !shared.sender.is_closed() && !(idle && (wanted || !fresh(shared.since.get())))
@@ -288,7 +295,7 @@ impl Pool {
         }
     }
 
-    fn give_back(&self, key: Key, connection: Single) {
+    fn give_back(&self, key: Key, connection: Http1) {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.entry(key).or_insert_with(|| self.entry(key));
         if entry.waiting > 0 || !entry.places.is_wanted() {
@@ -323,6 +330,24 @@ impl Drop for Waiting<'_> {
     }
 }
 
+fn http1(dialled: Dialled, slot: Slot, flow: Flow) -> Http1 {
+    let leg = Leg { dialled_as: flow, peer: dialled.peer };
+    Http1 { single: Single::new(Placed { stream: dialled.stream, _slot: slot }), leg }
+}
+
+async fn http2(dialled: Dialled, slot: Slot, flow: Flow) -> hyper::Result<Multiplexed> {
+    let leg = Leg { dialled_as: flow, peer: dialled.peer };
+    let io = TokioIo::new(Placed { stream: dialled.stream, _slot: slot });
+    let (sender, connection) = http2_builder().handshake(io).await?;
+    Ok(Multiplexed {
+        sender,
+        leg,
+        _driver: drive(connection),
+        streams: Cell::new(1),
+        since: Cell::new(Instant::now()),
+    })
+}
+
 fn http2_builder() -> http2::Builder<LocalExecutor> {
     let mut builder = http2::Builder::new(LocalExecutor);
     builder
@@ -338,12 +363,12 @@ fn http2_builder() -> http2::Builder<LocalExecutor> {
 }
 
 /// Runs the connection on the worker until it ends.
-fn drive<F>(connection: F) -> AbortHandle
+fn drive<F>(connection: F) -> Driver
 where
     F: Future<Output = hyper::Result<()>> + 'static,
 {
     // How it ended is seen by the exchange that was on it, if there was one.
-    spawn_local(async move { drop(connection.await) }).abort_handle()
+    Driver(spawn_local(async move { drop(connection.await) }).abort_handle())
 }
 
 impl Drop for Dialling {

@@ -6,14 +6,23 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::client::TlsStream;
 
+use crate::proxy::single::Quiet;
 use crate::proxy::slot::Slot;
+use crate::proxy::socket::Socket;
 
 /// A stream and its place.
 #[derive(Debug)]
 pub(super) struct Placed<S> {
     pub(super) stream: S,
     pub(super) _slot: Slot,
+}
+
+impl Quiet for Placed<TlsStream<Socket>> {
+    fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
+        self.stream.get_ref().0.is_quiet(cx)
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Placed<S> {
