@@ -120,7 +120,7 @@ def union(intervals):
 def segments(capture):
     """Every TCP segment and UDP datagram that tshark found, also several in one frame: kind, source, target, fields."""
     command = ["tshark", "-n", "-r", capture, "-T", "fields", "-E", "occurrence=a", "-E", "separator=/t",
-               "-o", "tcp.desegment_tcp_streams:TRUE"]
+               "-o", "tcp.desegment_tcp_streams:TRUE", "--enable-heuristic", "teredo_udp"]
     for field in FIELDS:
         command += ["-e", field]
     output = subprocess.run(command, capture_output=True, text=True, errors="replace").stdout
@@ -218,6 +218,8 @@ def compare(flows, capture):
             differences.append(("flow", ends, mine, his))
             continue
         table["both"] += min(len(mine), len(his))
+        if len(mine) != len(his):
+            differences.append(("how many", ends, len(mine), len(his)))
         began = {it[0] for it in his}
         initiators = {it[0] for it in mine} == began
         table["initiator"] += initiators
