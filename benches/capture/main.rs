@@ -1,7 +1,8 @@
 //! The measuring bench of captures: how fast one core goes from a file to verdicts, and how much memory a million open
 //! connections take. It measures and prints; it judges nothing. What the files hold: `traffic`.
 //!
-//! `cargo bench --bench capture`; `-- --from DIRECTORY` also makes a file out of the classic captures there.
+//! `cargo bench --bench capture`; `-- --from DIRECTORY` also makes a file out of the classic captures there, and lets tshark
+//! list its TCP conversations in the same run. `-- gather DIRECTORY FILE` only makes that file.
 
 #![expect(clippy::print_stdout, reason = "a benchmark shows its figures on a terminal")]
 
@@ -10,7 +11,7 @@ mod traffic;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -41,12 +42,17 @@ struct Arguments {
 enum Work {
     /// Reads one file and prints the figures; the bench starts itself so, for memory to be that of one reading.
     Read { file: PathBuf },
+    /// Makes a file of the captures of a directory, for other programs to read.
+    Gather { from: PathBuf, file: PathBuf },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match &arguments.work {
         Some(Work::Read { file }) => measure(file),
+        Some(Work::Gather { from, file }) => {
+            traffic::gather(from, file, arguments.size * 1_000_000).map_err(Into::into)
+        }
         None => all(&arguments),
     };
     match done {
@@ -74,6 +80,7 @@ fn all(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let file = folder.join("real");
         traffic::gather(from, &file, arguments.size * 1_000_000)?;
         start(&file)?;
+        beside(&file)?;
     }
     fs::remove_dir_all(&folder)?;
     Ok(())
@@ -84,6 +91,25 @@ fn start(file: &Path) -> Result<(), Box<dyn Error>> {
     drop(fs::read(file)?);
     let ended = Command::new(std::env::current_exe()?).arg("read").arg(file).status()?;
     if ended.success() { Ok(()) } else { Err("a reading failed".into()) }
+}
+
+/// What tshark takes to list the TCP conversations of the same file, where it is installed.
+fn beside(file: &Path) -> Result<(), Box<dyn Error>> {
+    let mut tshark = Command::new("tshark");
+    tshark.args(["-n", "-q", "-z", "conv,tcp", "-r"]).arg(file).stdout(Stdio::null());
+    let begun = Instant::now();
+    match tshark.stderr(Stdio::null()).status() {
+        Ok(ended) if ended.success() => {}
+        Ok(ended) => return Err(format!("tshark ended with {ended}").into()),
+        Err(error) => {
+            println!("tshark is not here: {error}");
+            return Ok(());
+        }
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    let gigabytes = figure(fs::metadata(file)?.len()) / 1e9;
+    println!("tshark -z conv,tcp on it: {seconds:.1} s, {:.3} GB/s", gigabytes / seconds);
+    Ok(())
 }
 
 fn measure(file: &Path) -> Result<(), Box<dyn Error>> {

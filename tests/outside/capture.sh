@@ -33,3 +33,25 @@ gzip -c lab.pcap | "$SEKISHO" capture -c lab/appliance.yaml --format json - > st
 python3 "$OUTSIDE/capture.py" same capture.jsonl stdin.jsonl
 
 python3 "$OUTSIDE/capture.py" tshark capture.jsonl lab.pcap
+
+# The same packets in tags, labels and tunnels are the same connections, to us and to tshark.
+python3 "$OUTSIDE/capture.py" wrap lab.pcap wrapped.pcap
+"$SEKISHO" capture -c lab/appliance.yaml --format json wrapped.pcap > wrapped.jsonl || true
+python3 "$OUTSIDE/capture.py" same capture.jsonl wrapped.jsonl
+python3 "$OUTSIDE/capture.py" tshark wrapped.jsonl wrapped.pcap
+
+# What tcpdump sees right now, from its pipe: an end cut off at the last packet is none, and the stranger is found.
+cat > pipe.sh <<'SH'
+ip link set lo up
+mkfifo pipe
+tcpdump -i lo -U -s 0 -w - tcp > pipe 2> pipe.log & tcpdump=$!
+"$SEKISHO" capture -c lab/appliance.yaml --format json - < pipe > pipe.jsonl & judged=$!
+until grep -q 'listening on' pipe.log; do sleep 0.1; done
+for _ in 1 2 3; do curl -s -o /dev/null http://127.0.0.77:9/ || true; done
+sleep 1
+kill -INT "$tcpdump"; wait "$tcpdump" || true
+code=0; wait "$judged" || code=$?
+[ "$code" = 1 ] || { echo "exit $code"; exit 1; }
+SH
+unshare --net bash -euo pipefail pipe.sh
+python3 "$OUTSIDE/capture.py" pipe pipe.jsonl

@@ -58,9 +58,10 @@ pub(super) struct Partial {
 
 struct Held {
     offset: u32,
-    file: u32,
     bytes: Box<[u8]>,
     cut: bool,
+    /// The inputs of the packets that brought it: several where it came in fragments itself.
+    bearers: Vec<u32>,
 }
 
 /// Every datagram that waits.
@@ -84,13 +85,13 @@ impl Fragments {
         }
     }
 
-    /// Takes a fragment in.
+    /// Takes a fragment in, and with it its bearers: what became of them is told with the datagram.
     pub(super) fn add(
         &mut self,
         key: Key,
         piece: &Piece<'_>,
-        stack: &Stack,
-        stamp: Stamp,
+        (stack, stamp): (&Stack, Stamp),
+        bearers: &mut Vec<u32>,
     ) -> Added {
         let end = u64::from(piece.offset) + piece.bytes.len() as u64;
         if end > u64::from(LARGEST) {
@@ -105,7 +106,7 @@ impl Fragments {
         }
         let partial = self.waiting.entry(key).or_insert_with(|| Partial::new(key, *stack, stamp));
         let before = partial.held;
-        partial.add(piece, stamp, stack);
+        partial.add(piece, stack, std::mem::take(bearers));
         self.held += partial.held - before;
         if !partial.is_whole() {
             return Added::Held;
@@ -157,20 +158,16 @@ impl Partial {
     }
 
     /// Keeps the pieces in the order of their offsets.
-    fn add(&mut self, piece: &Piece<'_>, stamp: Stamp, stack: &Stack) {
+    fn add(&mut self, piece: &Piece<'_>, stack: &Stack, bearers: Vec<u32>) {
         if !piece.more {
             self.total = Some(piece.offset + u32::try_from(piece.bytes.len()).unwrap_or(LARGEST));
         }
         if piece.offset == 0 {
             self.stack = *stack;
         }
-        let held = Held {
-            offset: piece.offset,
-            file: stamp.file,
-            bytes: Box::from(piece.bytes),
-            cut: piece.cut,
-        };
-        self.held += piece.bytes.len() + size_of::<Held>();
+        let held =
+            Held { offset: piece.offset, bytes: Box::from(piece.bytes), cut: piece.cut, bearers };
+        self.held += held.bytes.len() + size_of::<Held>() + size_of_val(held.bearers.as_slice());
         // Behind those of the same offset: the first to come is read first.
         let place = self.pieces.partition_point(|other| other.offset <= held.offset);
         self.pieces.insert(place, held);
@@ -204,9 +201,9 @@ impl Partial {
         self.pieces.first().filter(|piece| piece.offset == 0).map(|piece| &*piece.bytes)
     }
 
-    /// The input of each fragment.
-    pub(super) fn files(&self) -> impl Iterator<Item = u32> {
-        self.pieces.iter().map(|piece| piece.file)
+    /// The inputs of all packets that brought it.
+    pub(super) fn take_bearers(&mut self) -> Vec<u32> {
+        self.pieces.iter_mut().flat_map(|piece| std::mem::take(&mut piece.bearers)).collect()
     }
 
     pub(super) fn key(&self) -> Key {

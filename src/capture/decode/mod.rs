@@ -126,6 +126,9 @@ pub(super) struct Decoder {
     cut: bool,
     /// Whether payload of a datagram is missing.
     shortened: bool,
+    /// The inputs of the packets that brought the bytes at hand, each to be told once what became of it. Whoever keeps
+    /// the bytes for later takes them.
+    bearers: Vec<u32>,
 }
 
 impl Decoder {
@@ -137,6 +140,7 @@ impl Decoder {
             stamp: Stamp { at: Timestamp::from_nanos(0), number: 0, file: 0 },
             cut: false,
             shortened: false,
+            bearers: Vec::new(),
         }
     }
 
@@ -152,11 +156,17 @@ impl Decoder {
         self.cut = cut;
         self.shortened = false;
         self.stack.clear();
+        self.bearers.push(stamp.file);
         let outcome = match link.and_then(link::first) {
             Some(kind) => self.run(kind, bytes, out),
             None => Outcome::Unjudged(Reason::UnknownLink),
         };
-        out.outcome(stamp.file, outcome);
+        self.account(outcome, out);
+    }
+
+    /// Tells what became of the bytes at hand, once for each packet that brought them.
+    fn account(&mut self, outcome: Outcome, out: &mut dyn Receive) {
+        self.bearers.drain(..).for_each(|file| out.outcome(file, outcome));
     }
 
     /// Gives up every datagram that still waits for fragments.

@@ -134,21 +134,19 @@ impl Decoder {
         };
         let piece =
             Piece { offset: part.offset, more: part.more, bytes: payload, cut: !whole_piece };
-        match self.fragments.add(key, &piece, &self.stack, self.stamp) {
+        match self.fragments.add(key, &piece, (&self.stack, self.stamp), &mut self.bearers) {
             Added::Held => Outcome::Held,
             Added::Refused(reason) => Outcome::Unjudged(reason),
-            Added::Whole(datagram) => self.whole(&datagram, out),
+            Added::Whole(datagram) => self.whole(*datagram, out),
         }
     }
 
     /// A datagram is put together: every packet that brought a fragment is what the whole one is.
-    fn whole(&mut self, datagram: &Partial, out: &mut dyn Receive) -> Outcome {
+    fn whole(&mut self, mut datagram: Partial, out: &mut dyn Receive) -> Outcome {
         let bytes = datagram.joined();
         self.around.length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-        let outcome = self.behind_fragments(&bytes, out);
-        // The packet at hand is told by who asked for it.
-        datagram.files().skip(1).for_each(|file| out.outcome(file, outcome));
-        outcome
+        self.bearers = datagram.take_bearers();
+        self.behind_fragments(&bytes, out)
     }
 
     /// In IPv6, extension headers may stand behind the fragment header.
@@ -163,14 +161,16 @@ impl Decoder {
     fn aside(&mut self, partial: Partial, out: &mut dyn Receive) {
         let (stack, around, stamp) = (self.stack, self.around, self.stamp);
         let (cut, shortened) = (self.cut, self.shortened);
+        let bearers = std::mem::take(&mut self.bearers);
         self.give_up(partial, out);
+        self.bearers = bearers;
         (self.stack, self.around, self.stamp) = (stack, around, stamp);
         (self.cut, self.shortened) = (cut, shortened);
     }
 
     /// A datagram that never became whole is judged by its first fragment, if that came.
-    #[expect(clippy::needless_pass_by_value, reason = "it is given up: nobody has it after this")]
-    pub(super) fn give_up(&mut self, partial: Partial, out: &mut dyn Receive) {
+    pub(super) fn give_up(&mut self, mut partial: Partial, out: &mut dyn Receive) {
+        self.bearers = partial.take_bearers();
         let outcome = match partial.first() {
             Some(bytes) => {
                 self.begin_again(&partial);
@@ -178,7 +178,7 @@ impl Decoder {
             }
             None => Outcome::Unjudged(Reason::Fragment),
         };
-        partial.files().for_each(|file| out.outcome(file, outcome));
+        self.account(outcome, out);
     }
 
     fn begin_again(&mut self, partial: &Partial) {

@@ -33,8 +33,17 @@ impl Decoder {
         if several { Err(self.aggregate(body, out)) } else { Ok((Kind::Llc, body)) }
     }
 
-    /// Several frames in one (§9.3.2.2): each with its addresses, its length, and padding to four bytes.
-    fn aggregate(&mut self, mut bytes: &[u8], out: &mut dyn Receive) -> Outcome {
+    /// Several frames in one (§9.3.2.2). The packet is told once, so none of its frames takes it along: one that is a
+    /// fragment counts as incomplete, whatever comes of it later.
+    fn aggregate(&mut self, bytes: &[u8], out: &mut dyn Receive) -> Outcome {
+        let own = std::mem::take(&mut self.bearers);
+        let outcome = self.frames(bytes, out);
+        self.bearers = own;
+        outcome
+    }
+
+    /// Each with its addresses, its length, and padding to four bytes.
+    fn frames(&mut self, mut bytes: &[u8], out: &mut dyn Receive) -> Outcome {
         let mut worst = Outcome::Outside("wlan");
         let stack = self.stack;
         while let Ok((header, rest)) = head::<14>(bytes) {
@@ -43,7 +52,10 @@ impl Decoder {
                 return Outcome::Unjudged(Reason::BadLength);
             };
             self.stack = stack;
-            worst = worse(worst, self.run(Kind::Llc, frame, out));
+            let outcome = self.run(Kind::Llc, frame, out);
+            // Those that brought other fragments of what is whole now.
+            self.account(outcome, out);
+            worst = worse(worst, outcome);
             bytes = rest.get((length + 14).next_multiple_of(4) - 14..).unwrap_or_default();
         }
         worst
@@ -64,10 +76,12 @@ fn body(bytes: &[u8], control: [u8; 2]) -> Result<(&[u8], bool), Outcome> {
 /// What a packet of several frames became: unjudged if one is.
 const fn worse(one: Outcome, other: Outcome) -> Outcome {
     match (one, other) {
-        (Outcome::Unjudged(_), _) | (Outcome::Shortened, Outcome::Judged | Outcome::Outside(_)) => {
-            one
+        (Outcome::Unjudged(_), _) => one,
+        (_, Outcome::Unjudged(_)) => other,
+        (Outcome::Shortened | Outcome::Held, _) | (_, Outcome::Shortened | Outcome::Held) => {
+            Outcome::Shortened
         }
-        (Outcome::Judged, Outcome::Outside(_) | Outcome::Held) => one,
-        _ => other,
+        (Outcome::Judged, _) => one,
+        (Outcome::Outside(_), _) => other,
     }
 }

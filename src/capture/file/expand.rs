@@ -91,6 +91,9 @@ impl Read for Metered {
     }
 }
 
+/// Bytes expanded at a time: where gzip fails, what it made of the last part is lost.
+const PART: usize = 4 << 10;
+
 /// Fails with [`ErrorKind::FileTooLarge`] where more than `left` bytes come out.
 struct Limited<R> {
     source: R,
@@ -99,24 +102,30 @@ struct Limited<R> {
 
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.read(room)?;
+        let part = room.len().min(PART);
+        let count = self.source.read(room.get_mut(..part).unwrap_or_default())?;
         self.left = self.left.checked_sub(count as u64).ok_or(ErrorKind::FileTooLarge)?;
         Ok(count)
     }
 }
+
+/// The end of a frame that has none: an empty last block (RFC 8878 §3.1.1.2), and room for a checksum.
+const END_OF_FRAME: [u8; 7] = [1, 0, 0, 0, 0, 0, 0];
 
 /// The frames of a zstd file, one behind the other.
 struct Zstd<R> {
     source: R,
     decoder: FrameDecoder,
     begun: bool,
+    /// Why nothing more can be decoded; told once everything before it was read.
+    failed: Option<io::Error>,
 }
 
 impl<R: BufRead> Zstd<R> {
     fn new(source: R) -> Self {
         let mut decoder = FrameDecoder::new();
         decoder.set_max_window_size(ZSTD_WINDOW);
-        Self { source, decoder, begun: false }
+        Self { source, decoder, begun: false, failed: None }
     }
 
     /// Goes on to the next frame with data; false at the end of the file.
@@ -138,11 +147,15 @@ impl<R: BufRead> Zstd<R> {
         }
     }
 
-    fn decode(&mut self) -> io::Result<()> {
-        self.decoder
-            .decode_blocks(&mut self.source, BlockDecodingStrategy::UptoBlocks(1))
-            .map(drop)
-            .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))
+    /// Decodes one block. The decoder holds back a window, often megabytes, until its frame ends: where a frame is
+    /// cut off or damaged, it is ended here, so that everything before that is read.
+    fn decode(&mut self) {
+        let decoder = &mut self.decoder;
+        let one = || BlockDecodingStrategy::UptoBlocks(1);
+        if let Err(error) = decoder.decode_blocks(&mut self.source, one()) {
+            let _held_back = decoder.decode_blocks(END_OF_FRAME.as_slice(), one());
+            self.failed = Some(io::Error::new(ErrorKind::InvalidData, error));
+        }
     }
 }
 
@@ -152,8 +165,11 @@ impl<R: BufRead> Read for Zstd<R> {
             if self.begun && self.decoder.can_collect() > 0 {
                 return self.decoder.read(room);
             }
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
             if self.begun && !self.decoder.is_finished() {
-                self.decode()?;
+                self.decode();
             } else if self.next_frame()? {
                 self.begun = true;
             } else {

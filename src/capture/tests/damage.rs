@@ -103,7 +103,7 @@ pub(super) fn survive(file: &[u8]) -> Coverage {
 }
 
 /// A sequence of numbers that looks random and is the same every time (xorshift).
-fn sequence() -> impl Iterator<Item = usize> {
+pub(super) fn sequence() -> impl Iterator<Item = usize> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     std::iter::repeat_with(move || {
         state ^= state << 13;

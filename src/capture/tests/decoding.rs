@@ -233,6 +233,37 @@ fn fragments_are_put_together_in_any_order() {
     assert_eq!((coverage.judged(), coverage.unjudged()), (2, 0));
 }
 
+/// Two fragments of a tunnel's packet, which is a fragment itself, the first of two.
+fn fragments_in_fragments() -> [Bytes; 3] {
+    let datagram = udp(50_000, 53, &[b'x'; 40]);
+    let piece = |from: usize, until: usize, more: u16| {
+        let field = u16::try_from(from / 8).unwrap() | more;
+        ipv4((CLIENT, SERVER), 17, (78, field), &datagram[from..until])
+    };
+    let carried = piece(0, 32, 0x2000);
+    let around = |id: u16, fragment: u16, payload: &[u8]| {
+        let ends = ([198, 51, 100, 1], [198, 51, 100, 2]);
+        eth(0x0800, &ipv4(ends, 4, (id, fragment), payload))
+    };
+    [
+        around(1, 0x2000, &carried[..24]),
+        around(1, 3, &carried[24..]),
+        around(2, 0, &piece(32, 48, 0)),
+    ]
+}
+
+#[test]
+fn a_fragment_that_came_in_fragments_tells_of_every_packet_that_brought_it() {
+    let [a, b, c] = fragments_in_fragments();
+    let (found, coverage) = connections(&plain(&[a.clone(), b.clone(), c]));
+    assert_eq!(inner(&found).bytes_to_responder, 40);
+    assert_eq!((coverage.packets(), coverage.judged(), coverage.unjudged()), (3, 3, 0));
+    let (_, coverage) = connections(&plain(&[a.clone(), b]));
+    assert_eq!((coverage.judged(), coverage.files[0].shortened), (2, 2), "the other never came");
+    let (_, coverage) = connections(&plain(&[a]));
+    assert_eq!((coverage.packets(), coverage.judged() + coverage.unjudged()), (1, 1));
+}
+
 #[test]
 fn a_first_fragment_alone_is_judged_by_its_header_and_said_to_be_short() {
     let [a, b, _] = fragments();

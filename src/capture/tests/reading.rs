@@ -122,6 +122,35 @@ fn compression_is_known_by_content() {
 }
 
 #[test]
+fn a_compressed_file_that_is_cut_off_is_read_up_to_there() {
+    let frames: Vec<Bytes> = conversation().into_iter().cycle().take(4000).collect();
+    let file = plain(&frames);
+    // A window wider than the file: the decoder would give nothing away before the end that is not there.
+    for (packed, what) in [(gzipped(&file), "gzip"), (one_frame(&file, 22), "zstd")] {
+        let (_, coverage) = connections(&packed[..packed.len() * 3 / 4]);
+        assert_eq!(coverage.files[0].fault, Some(FileFault::Compression), "{what}");
+        assert!(coverage.packets() > 2000, "{what}: {} packets", coverage.packets());
+        let mut damaged = packed.clone();
+        damaged.truncate(packed.len() * 9 / 10);
+        damaged.extend([0xff; 64]);
+        let (_, coverage) = connections(&damaged);
+        assert!(!coverage.is_complete() && coverage.packets() > 2000, "{what}, damaged");
+    }
+}
+
+/// A frame of several blocks and a checksum, as the reference implementation makes them.
+fn one_frame(bytes: &[u8], window: u32) -> Bytes {
+    let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(window).unwrap();
+    encoder.include_checksum(true).unwrap();
+    for part in bytes.chunks(16 << 10) {
+        encoder.write_all(part).unwrap();
+        encoder.flush().unwrap();
+    }
+    encoder.finish().unwrap()
+}
+
+#[test]
 fn what_expands_beyond_its_bound_ends_there() {
     let frames: Vec<Bytes> = conversation().into_iter().cycle().take(4000).collect();
     let packed = gzipped(&plain(&frames));

@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use crate::capture::{Bounds, Connection, Coverage, Input, Protocol, read};
 
-use super::damage::survive;
+use super::damage::{sequence, survive};
 
 #[derive(Deserialize)]
 struct Line {
@@ -79,20 +79,46 @@ fn connections(path: &Path) -> (BTreeSet<Flow>, Coverage) {
 #[ignore = "needs a directory of captures in SEKISHO_CAPTURES"]
 fn no_damage_to_a_real_capture_breaks_the_reading() {
     let folder = PathBuf::from(std::env::var_os("SEKISHO_CAPTURES").expect("SEKISHO_CAPTURES"));
-    let mut pending = vec![folder];
+    let (mut pending, mut random, mut damages) = (vec![folder], sequence(), 0);
     while let Some(path) = pending.pop() {
         if path.is_dir() {
             pending.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
             continue;
         }
         let bytes = std::fs::read(&path).unwrap();
-        for step in 0..40 {
-            survive(&bytes[..bytes.len() * step / 40]);
-            let mut damaged = bytes.clone();
-            for at in (step * 7..bytes.len()).step_by(997 + step * 13) {
-                damaged[at] ^= 1 << (at % 8);
-            }
-            survive(&damaged);
+        survive(&bytes);
+        for step in 0..100 {
+            survive(&bytes[..bytes.len() * step / 100]);
+            survive(&flipped(&bytes, step));
+            damages += 2;
+        }
+        for round in 0..500 {
+            survive(&changed(&bytes, round, &mut random));
+            damages += 1;
         }
     }
+    println!("{damages} damaged files");
+    assert!(damages >= 10_000, "{damages}");
+}
+
+/// With single bits turned over, the more the earlier the step.
+fn flipped(bytes: &[u8], step: usize) -> Vec<u8> {
+    let mut damaged = bytes.to_vec();
+    for at in (step * 7..bytes.len()).step_by(997 + step * 13) {
+        damaged[at] ^= 1 << (at % 8);
+    }
+    damaged
+}
+
+/// With some bytes replaced by anything; every other time near the front, where the heads are.
+fn changed(bytes: &[u8], round: usize, random: &mut impl Iterator<Item = usize>) -> Vec<u8> {
+    let mut damaged = bytes.to_vec();
+    let reach = if round.is_multiple_of(2) { bytes.len() } else { bytes.len().min(256) };
+    for _ in 0..=round % 40 {
+        let (at, value) = (random.next().unwrap(), random.next().unwrap());
+        if let Some(byte) = damaged.get_mut(at % reach.max(1)) {
+            *byte = u8::try_from(value & 0xff).unwrap();
+        }
+    }
+    damaged
 }
