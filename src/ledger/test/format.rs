@@ -14,7 +14,7 @@ use crate::verdict::{Allowed, Denied, Near, NotYet, Reason, Stage, Verdict};
 fn check(body: Body, rest: &str) {
     let mut rendered = Vec::new();
     let entry = Entry { connection: Some(ConnectionId(5)), ..entry(body) };
-    line::render(&mut rendered, &entry);
+    line::render(&mut rendered, &entry, false);
     let mut whole = Vec::new();
     line::number(&mut whole, 48_213, 17, &rendered);
     let whole = String::from_utf8(whole).unwrap();
