@@ -50,6 +50,7 @@ pub use run::run;
 pub use selftest::{Fate, Probed, SelfTested};
 pub use status::{
     ConnectionReport, EndingReport, EndpointReport, LedgerReport, LineReport, PolicyReport, Report,
+    SelfTestReport,
 };
 
 use crate::ledger::{LedgerError, PolicyDigest};

@@ -95,6 +95,7 @@ pub(super) fn report() -> Report {
             matches_disk: true,
         },
         reload: None,
+        selftest: None,
         connections: ConnectionReport { open: 12, limit: 10_000 },
         ledger: LedgerReport {
             head: 48_213,

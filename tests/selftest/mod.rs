@@ -1,9 +1,13 @@
 //! The self-test of a running service: what it finds, what it leaves in the ledger, and what it leaves alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sekisho::lab::{Folder, Line};
+use sekisho::ledger::{self, Ledger, Settings};
+use sekisho::proxy::{NotRehearsed, Rehearsal, Snapshot, clock};
 use sekisho::service::{Fate, SelfTested, control};
+use sekisho::source;
 use sekisho::standin::Speak;
 
 use crate::fixture::{COUNCIL, Checkpoint, RULES, SCENARIOS, SYSTEMS, get_ask};
@@ -226,4 +230,21 @@ fn a_service_that_drains_tests_nothing_any_more() {
         let draining = "the service is draining and tests nothing any more";
         assert_eq!(answer.message.as_deref(), Some(draining));
     });
+}
+
+#[test]
+fn a_law_that_names_a_real_endpoint_is_never_rehearsed() {
+    let checkpoint = Checkpoint::new();
+    let loaded = source::load(&checkpoint.folder.box_file()).unwrap();
+    let snapshot = Arc::new(Snapshot::build(&loaded).unwrap());
+    let elsewhere = Folder::temporary().unwrap();
+    let mut appliance = loaded.appliance.clone();
+    appliance.ledger.directory = elsewhere.path().join("ledger");
+    appliance.state = elsewhere.path().join("state");
+    let ledger = Ledger::open(Settings::new(&appliance, clock::now())).unwrap();
+    let noted = ledger::Rehearsal::default();
+    let started = Rehearsal::start(snapshot, loaded.law.engine, (&ledger, &noted));
+    let Err(NotRehearsed::Real(address)) = started else { panic!("it began: {started:?}") };
+    assert!(address.ip().is_loopback(), "on this machine, and yet an endpoint of the law");
+    assert_eq!(noted.count(), 0);
 }
