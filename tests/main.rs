@@ -12,6 +12,7 @@ mod limit;
 mod observe;
 mod relay;
 mod reload;
+mod selftest;
 mod silence;
 mod switch;
 mod upstream;

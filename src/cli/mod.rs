@@ -46,6 +46,8 @@ commands! {
     Report report
     /// Print the format of the files as JSON Schema, for editors
     Schema schema
+    /// Try the guardrails for real, and record that they operated
+    Selftest selftest
     /// Show how the daemon stands
     Status status
 }

@@ -51,7 +51,7 @@ pub struct Entry {
     pub body: Body,
 }
 
-/// The kinds of entries: `start stop policy opened dialled request refused failed closed summary gap operation`.
+/// The kinds of entries: `start stop policy opened dialled request refused failed closed summary gap operation probe`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// The process began.
@@ -78,6 +78,8 @@ pub enum Kind {
     Gap,
     /// Somebody called over the control socket or by a signal.
     Operation,
+    /// A probe of the self-test, and whether its control operated.
+    Probe,
 }
 
 /// What an entry says.
@@ -216,6 +218,23 @@ pub enum Body {
         /// More of it, one thing each: what a reload changes, which entries are pruned.
         detail: Vec<Masked>,
     },
+    /// [`Kind::Probe`].
+    Probe {
+        /// Its name.
+        probe: Masked,
+        /// `passed`, `failed`, or `not_in_law` where the law does not ask for the control.
+        outcome: Masked,
+        /// What the law should answer: `allow` or a reason's code.
+        expected: Masked,
+        /// What happened, likewise.
+        happened: Masked,
+        /// The clause behind the guardrail.
+        clause: Option<Masked>,
+        /// The numbers of the first and the last entry that the attempt left.
+        entries: Option<(u64, u64)>,
+        /// A word more.
+        detail: Option<Masked>,
+    },
 }
 
 /// What is recorded of a client.
@@ -266,6 +285,7 @@ impl Kind {
             Self::Summary => "summary",
             Self::Gap => "gap",
             Self::Operation => "operation",
+            Self::Probe => "probe",
         }
     }
 }
@@ -286,6 +306,7 @@ impl Body {
             Self::Summary { .. } => Kind::Summary,
             Self::Gap { .. } => Kind::Gap,
             Self::Operation { .. } => Kind::Operation,
+            Self::Probe { .. } => Kind::Probe,
         }
     }
 
@@ -303,7 +324,8 @@ impl Body {
             | Self::Policy { .. }
             | Self::Closed { .. }
             | Self::Gap { .. }
-            | Self::Operation { .. } => None,
+            | Self::Operation { .. }
+            | Self::Probe { .. } => None,
         }
     }
 
@@ -321,7 +343,8 @@ impl Body {
             | Self::Closed { .. }
             | Self::Summary { .. }
             | Self::Gap { .. }
-            | Self::Operation { .. } => None,
+            | Self::Operation { .. }
+            | Self::Probe { .. } => None,
         }
     }
 }

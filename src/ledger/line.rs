@@ -1,5 +1,5 @@
 //! An entry as a line of the public format `sekisho.ledger/1`: `seq boot at kind connection policy stage
-//! verdict reason rule facts`, what is absent left out. The format only ever grows.
+//! verdict reason rule facts` and, in the entries of a self-test, `selftest`; what is absent left out. The format only ever grows.
 
 use super::entry::{Body, ClientFacts, ConnectionId, Entry, PolicyDigest, RequestFacts};
 use super::json::{Object, push_number};
@@ -20,19 +20,32 @@ struct Judgement<'a> {
 }
 
 /// Writes all of a line but its number: what can be done before the lock.
-pub(super) fn render(out: &mut Vec<u8>, entry: &Entry) {
-    render_parts(out, (entry.at, Some(entry.policy), entry.connection), &entry.body);
+pub(super) fn render(out: &mut Vec<u8>, entry: &Entry, is_selftest: bool) {
+    let parts = (entry.at, Some(entry.policy), entry.connection);
+    render_flagged(out, parts, &entry.body, is_selftest);
 }
 
 /// As [`render`], for an entry of the ledger itself, which may know of no law.
 pub(super) fn render_parts(
     out: &mut Vec<u8>,
+    parts: (Timestamp, Option<PolicyDigest>, Option<ConnectionId>),
+    body: &Body,
+) {
+    render_flagged(out, parts, body, false);
+}
+
+fn render_flagged(
+    out: &mut Vec<u8>,
     (at, policy, connection): (Timestamp, Option<PolicyDigest>, Option<ConnectionId>),
     body: &Body,
+    is_selftest: bool,
 ) {
     let mut line = Object::new(out);
     line.time("at", at);
     line.text("kind", body.kind().code());
+    if is_selftest {
+        line.flag("selftest", true);
+    }
     if let Some(ConnectionId(number)) = connection {
         line.number("connection", number);
     }
@@ -80,7 +93,8 @@ impl<'a> Judgement<'a> {
             | Body::Policy { .. }
             | Body::Closed { .. }
             | Body::Gap { .. }
-            | Body::Operation { .. } => Self::default(),
+            | Body::Operation { .. }
+            | Body::Probe { .. } => Self::default(),
         }
     }
 
@@ -132,6 +146,7 @@ fn facts(object: &mut Object<'_>, body: &Body) {
         Body::Closed { .. } => closed(object, body),
         Body::Summary { .. } | Body::Gap { .. } => counted(object, body),
         Body::Operation { .. } => operation(object, body),
+        Body::Probe { .. } => probe(object, body),
     }
 }
 
@@ -258,4 +273,20 @@ fn operation(object: &mut Object<'_>, body: &Body) {
     if !detail.is_empty() {
         object.texts("detail", detail.iter().map(Masked::as_str));
     }
+}
+
+fn probe(object: &mut Object<'_>, body: &Body) {
+    let Body::Probe { probe, outcome, expected, happened, clause, entries, detail } = body else {
+        return;
+    };
+    object.text("probe", probe.as_str());
+    object.text("outcome", outcome.as_str());
+    object.text("expected", expected.as_str());
+    object.text("happened", happened.as_str());
+    object.optional("clause", clause.as_ref().map(Masked::as_str));
+    if let Some((first, last)) = entries {
+        object.number("first_entry", *first);
+        object.number("last_entry", *last);
+    }
+    object.optional("detail", detail.as_ref().map(Masked::as_str));
 }

@@ -32,6 +32,7 @@ pub mod recall;
 mod receipt;
 mod record;
 mod recover;
+mod rehearsal;
 mod resume;
 pub mod seal;
 mod segment;
@@ -62,6 +63,7 @@ pub use entry::{Body, ClientFacts, ConnectionId, Entry, Kind, PolicyDigest, Requ
 pub use key::verifier;
 pub use receipt::{Kept, Receipt, Unwritable};
 pub use record::{Head, Record};
+pub use rehearsal::{Noted, Rehearsal};
 pub use settings::{LedgerError, Settings};
 pub use stats::{Durations, Stats};
 pub use subtree::Subtrees;
@@ -81,6 +83,8 @@ use writer::Writer;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     inner: Arc<Inner>,
+    /// Where a self-test looks at what it has recorded; its entries are flagged.
+    rehearsal: Option<Rehearsal>,
 }
 
 struct Inner {
@@ -136,7 +140,7 @@ impl Ledger {
             threads: Mutex::new(threads.collect()),
             shared,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner), rehearsal: None })
     }
 
     /// Numbers `entry` and places it in the batch. Waits only while the batch is full. After a
@@ -145,7 +149,7 @@ impl Ledger {
     /// # Errors
     /// [`Unwritable`] under `when_unwritable: refuse`; under `continue` the receipt is [`Kept::Waived`].
     pub async fn append(&self, entry: Entry) -> Result<Receipt, Unwritable> {
-        let draft = draft(&entry);
+        let draft = draft(&entry, self.rehearsal.is_some());
         let placement = self.place(&draft).await;
         SCRATCH.set(draft.rendered);
         let (seq, kept) = match placement {
@@ -155,6 +159,9 @@ impl Ledger {
         };
         let Entry { at, connection, body, .. } = entry;
         let (kind, boot) = (body.kind(), self.boot());
+        if let Some(rehearsal) = &self.rehearsal {
+            rehearsal.note(Noted { seq, kind, reason: body.reason() });
+        }
         Ok(Receipt { seq, boot, kind, at, connection, verdict: body.into_verdict(), kept })
     }
 
@@ -211,7 +218,7 @@ impl Ledger {
         source: IpAddr,
         entry: Entry,
     ) -> Result<Option<Receipt>, Unwritable> {
-        let Some(reason) = entry.body.reason() else {
+        let Some(reason) = entry.body.reason().filter(|_| self.rehearsal.is_none()) else {
             return self.append(entry).await.map(Some);
         };
         let admission = self.limit().admit(source, reason, entry.at, entry.policy);
@@ -295,6 +302,12 @@ impl Ledger {
         self.inner.shared.stats()
     }
 
+    /// The same ledger for a self-test: whatever is written through `rehearsal` is flagged, and can be looked at there.
+    #[must_use]
+    pub fn rehearse(&self, rehearsal: &Rehearsal) -> Self {
+        Self { inner: Arc::clone(&self.inner), rehearsal: Some(rehearsal.clone()) }
+    }
+
     /// A number for a new client connection, unique within this boot.
     pub fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.inner.shared.connections.fetch_add(1, Ordering::Relaxed))
@@ -318,10 +331,10 @@ impl Ledger {
     }
 }
 
-fn draft(entry: &Entry) -> Draft {
+fn draft(entry: &Entry, is_selftest: bool) -> Draft {
     let mut rendered = SCRATCH.take();
     rendered.clear();
-    line::render(&mut rendered, entry);
+    line::render(&mut rendered, entry, is_selftest);
     Draft { at: entry.at, policy: Some(entry.policy), kind: entry.body.kind(), rendered }
 }
 

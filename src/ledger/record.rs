@@ -20,6 +20,9 @@ pub struct Record {
     pub at: Timestamp,
     /// Its kind, a code.
     pub kind: String,
+    /// Whether the self-test left it: then it speaks of no traffic.
+    #[serde(default)]
+    pub selftest: bool,
     /// The client connection it speaks of, unique within its boot.
     #[serde(default)]
     pub connection: Option<u64>,
@@ -74,6 +77,9 @@ impl fmt::Display for Record {
     /// One line for people: what every entry has, then its facts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>9}  {}  {:<9}", self.reference(), self.at, self.kind)?;
+        if self.selftest {
+            f.write_str("  selftest")?;
+        }
         let judged = [&self.verdict, &self.reason, &self.rule];
         for word in judged.into_iter().flatten() {
             write!(f, "  {word}")?;

@@ -30,6 +30,8 @@ pub struct Selection {
     pub connection: Option<(Option<u64>, u64)>,
     /// The entry itself, by boot and number.
     pub entry: Option<(u64, u64)>,
+    /// Whether a self-test left it.
+    pub selftest: Option<bool>,
 }
 
 /// Chooses while entries go by in order.
@@ -48,7 +50,8 @@ impl Chooser {
 
     /// Whether the next entry is one of them.
     pub fn takes(&mut self, record: &Record) -> bool {
-        let Selection { from, to, rule, reason, connection, entry, system: _ } = &self.selection;
+        let Selection { from, to, rule, reason, connection, entry, selftest, system: _ } =
+            &self.selection;
         let named = |asked: &Option<String>, has: &Option<String>| asked.is_none() || asked == has;
         let is_of_connection = connection.is_none_or(|(boot, number)| {
             record.connection == Some(number) && boot.is_none_or(|boot| boot == record.boot)
@@ -57,6 +60,7 @@ impl Chooser {
             && to.is_none_or(|to| record.at < to)
             && named(rule, &record.rule)
             && named(reason, &record.reason)
+            && selftest.is_none_or(|selftest| selftest == record.selftest)
             && entry.is_none_or(|entry| entry == (record.boot, record.seq))
             && is_of_connection;
         self.is_of_system(record) && plain
@@ -165,6 +169,7 @@ mod tests {
         r#"{"seq":4,"boot":1,"at":"2026-11-22T02:00:03Z","kind":"refused","connection":2,"reason":"reverse_access","facts":{"system":"online-eligibility"}}"#,
         r#"{"seq":5,"boot":1,"at":"2026-11-22T02:00:04Z","kind":"closed","connection":1,"facts":{}}"#,
         r#"{"seq":6,"boot":2,"at":"2026-11-22T02:00:05Z","kind":"refused","connection":1,"reason":"method","facts":{}}"#,
+        r#"{"seq":7,"boot":2,"at":"2026-11-22T02:00:06Z","kind":"refused","selftest":true,"connection":2,"reason":"unknown_source","facts":{}}"#,
     ];
 
     fn check(change: impl FnOnce(&mut Selection), expected: &[u64]) {
@@ -180,8 +185,8 @@ mod tests {
     #[test]
     fn entries_are_chosen_by_time_rule_reason_connection_and_number() {
         let at = |text| Some(Timestamp::parse(text).unwrap());
-        check(|_| {}, &[1, 2, 3, 4, 5, 6]);
-        check(|asked| asked.from = at("2026-11-22T11:00:04+09:00"), &[5, 6]);
+        check(|_| {}, &[1, 2, 3, 4, 5, 6, 7]);
+        check(|asked| asked.from = at("2026-11-22T11:00:04+09:00"), &[5, 6, 7]);
         check(|asked| asked.to = at("2026-11-22T02:00:01Z"), &[1]);
         check(|asked| asked.rule = Some("register".into()), &[3]);
         check(|asked| asked.reason = Some("method".into()), &[6]);
@@ -189,6 +194,8 @@ mod tests {
         check(|asked| asked.connection = Some((None, 1)), &[2, 3, 5, 6]);
         check(|asked| asked.entry = Some((1, 4)), &[4]);
         check(|asked| asked.entry = Some((2, 4)), &[]);
+        check(|asked| asked.selftest = Some(true), &[7]);
+        check(|asked| asked.selftest = Some(false), &[1, 2, 3, 4, 5, 6]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use prometheus::{
 
 use super::ledger::LedgerFamilies;
 use super::sampled::Sampled;
+use super::selftest::SelfTestFamilies;
 use super::{Leg, ReloadResult};
 use crate::verdict::Reason;
 
@@ -84,6 +85,20 @@ const HELP: &[(&str, &str)] = &[
         "rule_last_match_timestamp_seconds",
         "When a rule last let something pass; 0 where it never has in this process.",
     ),
+    ("selftest_runs_total", "Self-tests, by result; `incomplete` could not be run to its end."),
+    (
+        "selftest_last_timestamp_seconds",
+        "When a self-test was last run to its end; 0 where none was in this process.",
+    ),
+    (
+        "selftest_last_success_timestamp_seconds",
+        "When a self-test last passed; 0 where none has in this process.",
+    ),
+    ("selftest_failures_total", "Probes of the self-test that failed: a control did not operate."),
+    (
+        "selftest_probe_success",
+        "Whether a probe passed in the last self-test; absent until the first.",
+    ),
 ];
 
 /// Every family, registered in a registry of its own.
@@ -115,6 +130,7 @@ pub(super) struct Families {
     pub(super) connections_cut: IntCounterVec,
     pub(super) ledger: LedgerFamilies,
     pub(super) rule_last_match: GaugeVec,
+    pub(super) selftest: SelfTestFamilies,
 }
 
 impl Families {
@@ -173,6 +189,7 @@ impl Families {
             connections_cut: counters(&r, "connections_cut_total", &["reason"]),
             ledger: LedgerFamilies::register(&r),
             rule_last_match: float_gauges(&r, "rule_last_match_timestamp_seconds", &["rule"]),
+            selftest: SelfTestFamilies::register(&r),
             registry: r,
         }
     }
@@ -205,7 +222,7 @@ pub(super) fn counter(registry: &Registry, name: &str) -> IntCounter {
     kept(registry, built(IntCounter::with_opts(named(name))))
 }
 
-fn counters(registry: &Registry, name: &str, labels: &[&str]) -> IntCounterVec {
+pub(super) fn counters(registry: &Registry, name: &str, labels: &[&str]) -> IntCounterVec {
     kept(registry, built(IntCounterVec::new(named(name), labels)))
 }
 
@@ -217,7 +234,7 @@ pub(super) fn gauges(registry: &Registry, name: &str, labels: &[&str]) -> IntGau
     kept(registry, built(IntGaugeVec::new(named(name), labels)))
 }
 
-fn float_gauge(registry: &Registry, name: &str) -> Gauge {
+pub(super) fn float_gauge(registry: &Registry, name: &str) -> Gauge {
     kept(registry, built(Gauge::with_opts(named(name))))
 }
 

@@ -11,12 +11,14 @@ mod law;
 mod ledger;
 mod rule;
 mod sampled;
+mod selftest;
 
 pub use endpoint::LastDial;
 pub use law::{InForce, Role};
 pub use ledger::LedgerSample;
 pub use rule::RuleMetrics;
 pub use sampled::Durations;
+pub use selftest::TestResult;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

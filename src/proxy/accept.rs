@@ -137,6 +137,17 @@ async fn arrive(
     desks: &[Desk],
 ) {
     let Ok(to_address) = stream.local_addr() else { return };
+    meet(stream, (source, to_address), listener, shared, desks).await;
+}
+
+/// Judges who came from `source` to `to_address`, and hands on whoever may go on.
+pub(super) async fn meet(
+    stream: TcpStream,
+    (source, to_address): (SocketAddr, SocketAddr),
+    listener: &Name,
+    shared: &Arc<Shared>,
+    desks: &[Desk],
+) {
     let snapshot = shared.snapshot.load();
     let flow = Flow::arrival(clock::now(), source.ip(), to_address, Some(listener.clone()));
     let verdict = snapshot.engine.decide(&flow);

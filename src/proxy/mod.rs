@@ -27,6 +27,7 @@ mod patience;
 mod permit;
 mod pool;
 pub mod refusal;
+mod rehearsal;
 mod relay;
 mod route;
 mod shared;
@@ -52,6 +53,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::LocalSet;
 
 pub use permit::{DialPermit, NotPermitted, Opened, RequestPermit};
+pub use rehearsal::{NotRehearsed, Rehearsal};
 pub use snapshot::Snapshot;
 
 use accept::{Arrival, Desk};

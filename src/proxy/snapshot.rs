@@ -112,6 +112,11 @@ impl Snapshot {
         &self.appliance.limits
     }
 
+    /// Every address that it may come to dial.
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.upstreams.values().flat_map(|leg| leg.endpoints.iter().copied())
+    }
+
     pub(super) fn listener(&self, name: &Name) -> Option<&Arc<ListenerTls>> {
         self.listeners.get(name)
     }

@@ -79,6 +79,24 @@ const WORDS: &[(&str, Said)] = &[
     ("stop", Said { ja: "停止", en: "stop" }),
     ("prune", Said { ja: "保存期間を過ぎた記録の削除", en: "entries removed in their time" }),
     ("seal", Said { ja: "記録簿の終了", en: "ledger sealed" }),
+    ("selftest", Said { ja: "自己試験", en: "self-test" }),
+    ("ok", Said { ja: "完了", en: "done" }),
+    ("failed", Said { ja: "失敗あり", en: "failed" }),
+    ("error", Said { ja: "実行できず", en: "could not be done" }),
+    ("passed", Said { ja: "機能した", en: "operated" }),
+    ("not_in_law", Said { ja: "規則にない", en: "not in the law" }),
+    ("allowed_passage", Said { ja: "規則で許された通過", en: "a passage that a rule allows" }),
+    ("unknown_source", Said { ja: "登録のないアドレスからの接続", en: "an address of nobody" }),
+    (
+        "reverse_access_by_address",
+        Said { ja: "逆方向の接続（アドレス）", en: "reverse access, by address" },
+    ),
+    (
+        "reverse_access_by_identity",
+        Said { ja: "逆方向の接続（証明書）", en: "reverse access, by certificate" },
+    ),
+    ("revoked_certificate", Said { ja: "失効した証明書による接続", en: "a revoked certificate" }),
+    ("foreign_endpoint", Said { ja: "国外にある接続先", en: "an endpoint abroad" }),
     ("done", Said { ja: "完了", en: "done" }),
 ];
 

@@ -10,6 +10,7 @@ pub mod tally;
 mod chart;
 mod page;
 mod section;
+pub mod selftest;
 mod standing;
 #[cfg(test)]
 mod tests;

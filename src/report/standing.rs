@@ -7,6 +7,7 @@ use super::Council;
 use super::clause::{Clause, Key};
 use super::complete::Sure;
 use super::lang::{Lang, grouped, size};
+use super::selftest;
 use crate::policy::model::{Dial, Guardrail, Model};
 
 /// Reasons that are given where TLS or certificates are not as the law asks.
@@ -73,6 +74,7 @@ impl<'a> Speaker<'a> {
     /// How this clause stands.
     pub(super) fn standing(&self, clause: &Clause) -> Standing {
         let mut standing = self.of_key(clause.key);
+        standing.operated.extend(selftest::of_clause(self.council, clause.key));
         standing.evidence.extend(self.documents(clause));
         standing
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::lang::Clock;
+use super::selftest::Tried;
 use crate::flow::Timestamp;
 use crate::ledger::Record;
 
@@ -127,6 +128,8 @@ pub struct Tally {
     pub steps: u64,
     /// Starts of the process.
     pub starts: u64,
+    /// The probes of self-tests, by name.
+    pub probes: BTreeMap<String, Tried>,
     /// Names in client certificates that passed, and when the certificate ends.
     pub identities: BTreeMap<String, Option<String>>,
     /// TLS versions of admitted connections.
@@ -150,6 +153,10 @@ impl Tally {
     pub fn count(&mut self, scope: &Scope, box_: usize, record: &Record) {
         self.first = Some(self.first.map_or(record.at, |first| first.min(record.at)));
         self.last = Some(self.last.map_or(record.at, |last| last.max(record.at)));
+        if record.selftest {
+            self.tried(scope, record);
+            return;
+        }
         let key = record.connection().map(|(boot, number)| (box_, boot, number));
         if !scope.period.holds(record.at) {
             // A connection may be opened before the period and close in it.
@@ -176,6 +183,16 @@ impl Tally {
             "gap" => self.gap(record),
             "start" => self.starts += 1,
             _ => {}
+        }
+    }
+
+    /// What a self-test left is no traffic: a probe's own entry counts, and nothing else of it.
+    fn tried(&mut self, scope: &Scope, record: &Record) {
+        if scope.period.holds(record.at) {
+            self.entries += 1;
+            if let ("probe", Some(probe)) = (record.kind.as_str(), record.fact("probe")) {
+                self.probes.entry(probe.to_owned()).or_default().add(record);
+            }
         }
     }
 

@@ -115,3 +115,24 @@ fn the_head_to_keep_is_one_that_verify_takes() {
     let witness = crate::ledger::verify::Witness::of_text(&format!("3:{head}")).unwrap();
     assert_eq!(witness.size, 3);
 }
+
+const TRIED: &[&str] = &[
+    r#"{"seq":4,"boot":1,"at":"2026-04-03T00:00:00Z","kind":"refused","selftest":true,"verdict":"deny","reason":"reverse_access","stage":"arrival","facts":{"source":"10.210.0.1:5"}}"#,
+    r#"{"seq":5,"boot":1,"at":"2026-04-03T00:00:01Z","kind":"dialled","selftest":true,"connection":9,"rule":"register","facts":{"endpoint":"127.113.53.1:40000","site":"tokyo"}}"#,
+    r#"{"seq":6,"boot":1,"at":"2026-04-03T00:00:02Z","kind":"probe","selftest":true,"facts":{"probe":"reverse_access_by_address","outcome":"passed"}}"#,
+    r#"{"seq":7,"boot":1,"at":"2026-04-04T00:00:02Z","kind":"probe","selftest":true,"facts":{"probe":"foreign_endpoint","outcome":"failed"}}"#,
+    r#"{"seq":8,"boot":1,"at":"2026-04-04T00:00:02Z","kind":"probe","selftest":true,"facts":{"probe":"later_control","outcome":"passed"}}"#,
+];
+
+#[test]
+fn what_operated_by_self_test_stands_at_its_clause_and_in_no_count_of_traffic() {
+    let page = report(Lang::Japanese, "2026-05-02T00:00:00Z", &[LINES, TRIED].concat());
+    let operated = "自己試験「逆方向の接続（アドレス）」：機能した 1回、機能しなかった 0回（最終 2026-04-03 09:00:02, 1-6）";
+    assert_eq!(page.matches(operated).count(), 1, "{page}");
+    let failed = "自己試験「国外にある接続先」：機能した 0回、機能しなかった 1回";
+    assert_eq!(page.matches(failed).count(), 3, "at each clause that asks for it");
+    assert!(page.contains("自己試験「失効した証明書による接続」：期間中の記録なし"));
+    assert!(page.contains("<td>later_control</td>"), "what a later version adds is listed");
+    assert!(page.contains("すべて拒否したものです：<strong>0件</strong>"), "no reverse access");
+    assert!(!page.contains("127.113.53.1"));
+}

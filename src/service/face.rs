@@ -6,7 +6,7 @@ use super::admin::Shown;
 use super::control::{Callee, Caller, Outcome};
 use super::page;
 use super::running::{Readiness, Running};
-use super::{Reloaded, Report};
+use super::{Reloaded, Report, SelfTested};
 use crate::ledger::Body;
 use crate::policy::Masked;
 
@@ -17,6 +17,10 @@ impl Callee for Running {
 
     async fn reload(&self) -> Option<Reloaded> {
         Self::reload(self).await
+    }
+
+    async fn selftest(&self) -> Result<SelfTested, String> {
+        Self::selftest(self).await
     }
 
     async fn record(&self, caller: Caller, call: &'static str, outcome: Outcome) {

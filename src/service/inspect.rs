@@ -7,7 +7,7 @@ use super::line;
 use super::running::{InForce, Phase, Running, next_updates};
 use super::status::{
     self, ConnectionReport, EndingReport, EndpointReport, LedgerReport, LineReport, PolicyReport,
-    Report,
+    Report, SelfTestReport,
 };
 use crate::appliance::Line;
 use crate::flow::{Name, Timestamp};
@@ -37,6 +37,7 @@ impl Running {
                 matches_disk,
             },
             reload: self.last_reload.borrow().clone(),
+            selftest: self.examiner.last().as_ref().map(SelfTestReport::of),
             connections: ConnectionReport {
                 open: self.proxy().map_or(0, |proxy| proxy.connections()),
                 limit: loaded.appliance.limits.connections,

@@ -21,6 +21,7 @@ mod reload;
 mod restart;
 mod run;
 mod running;
+mod selftest;
 mod signal;
 mod start;
 mod status;
@@ -46,8 +47,10 @@ pub use listen::Inherited;
 pub use notify::Supervisor;
 pub use reload::{Reloaded, Result as ReloadResult};
 pub use run::run;
+pub use selftest::{Fate, Probed, SelfTested};
 pub use status::{
     ConnectionReport, EndingReport, EndpointReport, LedgerReport, LineReport, PolicyReport, Report,
+    SelfTestReport,
 };
 
 use crate::ledger::{LedgerError, PolicyDigest};

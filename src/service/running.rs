@@ -12,6 +12,7 @@ use super::clockwork::Clockwork;
 use super::line;
 use super::notify::Supervisor;
 use super::reload::Reloaded;
+use super::selftest::{self, Examiner};
 use crate::appliance::WhenUnwritable;
 use crate::flow::{Name, Timestamp};
 use crate::ledger::{self, Body, Entry, Ledger, PolicyDigest, Receipt, Unwritable};
@@ -38,6 +39,7 @@ pub(super) struct Running {
     in_force: RefCell<InForce>,
     pub(super) last_reload: RefCell<Option<Reloaded>>,
     clockwork: Cell<Clockwork>,
+    pub(super) examiner: Examiner,
 }
 
 /// The law in force, with everything it leans on.
@@ -109,7 +111,9 @@ impl Running {
             clockwork: Cell::new(Clockwork::judged(in_force.since)),
             in_force: RefCell::new(in_force.clone()),
             last_reload: RefCell::default(),
+            examiner: Examiner::default(),
         };
+        running.metrics.probes(selftest::names());
         running.begin(&in_force);
         running.install(in_force);
         running

@@ -9,6 +9,7 @@ use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 
 use super::reload::Reloaded;
+use super::selftest::SelfTested;
 
 /// The version of the format; it only ever grows.
 pub(super) const FORMAT: &str = "sekisho.status/1";
@@ -38,6 +39,9 @@ pub struct Report {
     pub policy: PolicyReport,
     /// The last attempt to put a law in force while running.
     pub reload: Option<Reloaded>,
+    /// The last self-test that was run to its end.
+    #[serde(default)]
+    pub selftest: Option<SelfTestReport>,
     /// Client connections.
     pub connections: ConnectionReport,
     /// The ledger.
@@ -61,6 +65,17 @@ pub struct PolicyReport {
     pub origin: String,
     /// Whether the law on disk was the same when it was last read.
     pub matches_disk: bool,
+}
+
+/// A self-test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SelfTestReport {
+    /// When it began.
+    pub at: String,
+    /// Whether every control operated.
+    pub passed: bool,
+    /// The outcome in one line.
+    pub outcome: String,
 }
 
 /// Client connections.
@@ -133,6 +148,12 @@ pub struct EndingReport {
     pub title: Option<String>,
 }
 
+impl SelfTestReport {
+    pub(super) fn of(tested: &SelfTested) -> Self {
+        Self { at: tested.at.clone(), passed: tested.is_passed(), outcome: tested.sentence() }
+    }
+}
+
 impl Report {
     /// The report as text: what matters first, columns aligned, Japanese last in a row.
     pub fn text(&self) -> String {
@@ -159,6 +180,9 @@ impl Report {
         rows.extend(self.reload.as_ref().map(|reload| {
             row("last reload", format!("{}, {}", self.local(&reload.at), reload.sentence()))
         }));
+        let tested = self.selftest.as_ref();
+        let tested = tested.map(|test| format!("{}, {}", self.local(&test.at), test.outcome));
+        rows.push(row("self-test", tested.unwrap_or_else(|| "none since the start".to_owned())));
         let ConnectionReport { open, limit } = self.connections;
         rows.push(row("connections", format!("{open} of {limit}")));
         rows.push(row("ledger", self.ledger_text()));
@@ -311,6 +335,7 @@ mod tests {
 kouiki-edge-1: serving for 3 h 12 min, boot 17, sekisho 0.1.0
 
 policy       4f1c9a02 in force since 2026-11-22 02:10:07 +09:00, the same as on disk
+self-test    none since the start
 connections  12 of 10000
 ledger       17-48213, signed to 48190, writable, nothing lost, 120.5 GiB free
 
@@ -340,6 +365,7 @@ ends                                what
         report.lines[0].up = false;
         report.endings[0].until = "2026-11-20T15:00:00.000000Z".to_owned();
         report.reload = Some(testing::refused());
+        report.selftest = Some(super::SelfTestReport::of(&testing::selftested()));
         let text = report.text();
         for part in [
             "the last accepted one: the law on disk is FAULTY",
@@ -349,6 +375,7 @@ ends                                what
             "ip-vpn  eth1       DOWN",
             "ENDED  document `iso27017`",
             "last reload  2026-11-22 05:00:00 +09:00, refused: 2 faults, the old policy 4f1c9a02 stays in force",
+            "self-test    2026-11-22 05:00:00 +09:00, FAILED: 1 of 2 as expected, 1 not in this law",
             "error[unknown_name]: no system `existing-sytem`",
         ] {
             assert!(text.contains(part), "`{part}` is not in\n{text}");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::reload::{Reloaded, Result};
+use super::selftest::{Fate, Probed, SelfTested};
 use super::status::{
     ConnectionReport, EndingReport, EndpointReport, FORMAT, LedgerReport, LineReport, PolicyReport,
     Report,
@@ -94,6 +95,7 @@ pub(super) fn report() -> Report {
             matches_disk: true,
         },
         reload: None,
+        selftest: None,
         connections: ConnectionReport { open: 12, limit: 10_000 },
         ledger: LedgerReport {
             head: 48_213,
@@ -129,5 +131,39 @@ fn endpoint(address: &str, site: &str, state: &str, trip: Option<f64>) -> Endpoi
         state: state.to_owned(),
         round_trip_min_seconds: trip,
         title: Some("医療保険者等向け中間サーバー".to_owned()),
+    }
+}
+
+/// A self-test of which one probe failed, and one is not in the law.
+pub(super) fn selftested() -> SelfTested {
+    let probed = |probe: &str, (expected, happened): (&str, &str), outcome, seq: u64| Probed {
+        probe: probe.to_owned(),
+        title: "逆方向の接続".to_owned(),
+        expected: expected.to_owned(),
+        happened: happened.to_owned(),
+        outcome,
+        clause: None,
+        entries: Some((seq - 5, seq - 1)),
+        reference: Some(format!("17-{seq}")),
+        detail: None,
+    };
+    let allowed = probed("allowed_passage", ("allow", "allow"), Fate::Passed, 48_213);
+    let reversed =
+        probed("reverse_access_by_address", ("reverse_access", "no_rule"), Fate::Failed, 48_220);
+    let revoked = ("certificate_revoked", "-");
+    let revoked = probed("revoked_certificate", revoked, Fate::NotInLaw, 48_221);
+    SelfTested {
+        at: "2026-11-21T20:00:00.000000Z".to_owned(),
+        policy: "4f1c9a02".repeat(8),
+        milliseconds: 84,
+        probes: vec![
+            Probed { title: "許された通過".to_owned(), ..allowed },
+            Probed { detail: Some("the guardrail is not in the law".to_owned()), ..reversed },
+            Probed {
+                title: "失効した証明書".to_owned(),
+                detail: Some("trust `union-ca` keeps no revocation list".to_owned()),
+                ..revoked
+            },
+        ],
     }
 }

@@ -72,13 +72,25 @@ impl Client {
         server_name: Option<&str>,
         speak: Speak,
     ) -> io::Result<Connection> {
+        self.over(self.open_tcp(to).await?, server_name, speak).await
+    }
+
+    /// The same on a connection that is there already, wherever it comes from.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub async fn over(
+        &self,
+        stream: TcpStream,
+        server_name: Option<&str>,
+        speak: Speak,
+    ) -> io::Result<Connection> {
         let protocols: &[&[u8]] = match speak {
             Speak::Http11 => &[b"http/1.1"],
             Speak::H2 => &[b"h2"],
             Speak::Either => &[b"h2", b"http/1.1"],
         };
-        let stream = self.shake(to, server_name, protocols).await?;
-        Connection::over(stream).await
+        Connection::over(self.shake(stream, server_name, protocols).await?).await
     }
 
     /// Opens a connection for bytes.
@@ -86,7 +98,15 @@ impl Client {
     /// # Errors
     /// As [`Client::open`].
     pub async fn open_raw(&self, to: SocketAddr, server_name: Option<&str>) -> io::Result<Raw> {
-        Ok(Raw { stream: self.shake(to, server_name, &[]).await? })
+        self.raw_over(self.open_tcp(to).await?, server_name).await
+    }
+
+    /// The same on a connection that is there already.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub async fn raw_over(&self, stream: TcpStream, server_name: Option<&str>) -> io::Result<Raw> {
+        Ok(Raw { stream: self.shake(stream, server_name, &[]).await? })
     }
 
     /// Opens a connection and sends no TLS at all.
@@ -103,7 +123,7 @@ impl Client {
 
     async fn shake(
         &self,
-        to: SocketAddr,
+        stream: TcpStream,
         server_name: Option<&str>,
         protocols: &[&[u8]],
     ) -> io::Result<TlsStream<TcpStream>> {
@@ -112,7 +132,6 @@ impl Client {
         config.enable_sni = server_name.is_some();
         let name = server_name.unwrap_or("none.example").to_owned();
         let name = ServerName::try_from(name).map_err(io::Error::other)?;
-        let stream = self.open_tcp(to).await?;
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     }
 }

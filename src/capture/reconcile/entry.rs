@@ -101,6 +101,10 @@ fn understand(line: &[u8]) -> Result<Option<Recorded>, Damaged> {
         return Ok(None);
     }
     let record = Record::parse(line).ok_or(Damaged)?;
+    // What the self-test left never was on a wire that somebody records.
+    if record.selftest {
+        return Ok(None);
+    }
     let Record { boot, seq, at, .. } = record;
     Ok(what(&record).map(|what| Recorded { boot, seq, at, what }))
 }
@@ -149,6 +153,13 @@ mod tests {
             panic!("a summary")
         };
         assert_eq!(source, "192.0.2.1".parse().ok());
+    }
+
+    #[test]
+    fn what_the_self_test_left_is_no_traffic() {
+        let head = r#"{"seq":7,"boot":1,"at":"2026-11-22T02:14:07.000001Z","kind":"dialled","selftest":true,"#;
+        let facts = r#""facts":{"endpoint":"127.113.53.1:40000","local":"127.0.0.1:50000"}}"#;
+        assert_eq!(read(&format!("{head}{facts}")), Ok(None));
     }
 
     #[test]

@@ -60,6 +60,10 @@ pub(super) fn text(again: &Redecided) -> String {
     lines.push(format!(
         "re-decided: {same} as recorded, {differing} differ, {untold} cannot be told"
     ));
+    if again.selftest > 0 {
+        let count = again.selftest;
+        lines.push(format!("{count} entries of self-tests were left out: they were judged between stand-ins"));
+    }
     for (digest, count) in &again.lawless {
         lines.push(format!(
             "{count} entries name law {digest}, which is not in the archive or cannot be read"
@@ -77,6 +81,7 @@ pub(super) fn json(again: &Redecided) -> Value {
         "same": again.same,
         "differing": again.differing,
         "untold": again.untold,
+        "selftest": again.selftest,
         "without_law": again.lawless,
         "entries": listed.collect::<Vec<_>>(),
     })

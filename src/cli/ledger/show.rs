@@ -44,12 +44,24 @@ pub(super) struct Arguments {
     /// Only this entry, by the reference `BOOT-SEQ` that refusals show
     #[arg(long, value_name = "REFERENCE", value_parser = reference)]
     entry: Option<(u64, u64)>,
+    /// Only what self-tests left, or all but that
+    #[arg(long, value_enum, value_name = "WHICH")]
+    selftest: Option<SelfTest>,
     /// Go on as entries are written, until Ctrl-C
     #[arg(short, long)]
     follow: bool,
     /// How they are shown
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+}
+
+/// What of self-tests is shown; by default both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum SelfTest {
+    /// What they left
+    Only,
+    /// What they did not leave
+    Without,
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
@@ -118,6 +130,7 @@ fn selection(arguments: &Arguments) -> Selection {
         reason: arguments.reason.clone(),
         connection: arguments.connection,
         entry: arguments.entry,
+        selftest: arguments.selftest.map(|which| which == SelfTest::Only),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::verdict::{Allowed, Denied, Near, NotYet, Reason, Stage, Verdict};
 fn check(body: Body, rest: &str) {
     let mut rendered = Vec::new();
     let entry = Entry { connection: Some(ConnectionId(5)), ..entry(body) };
-    line::render(&mut rendered, &entry);
+    line::render(&mut rendered, &entry, false);
     let mut whole = Vec::new();
     line::number(&mut whole, 48_213, 17, &rendered);
     let whole = String::from_utf8(whole).unwrap();
@@ -132,6 +132,18 @@ fn what_is_done_to_the_process_and_what_is_missing() {
         r#""operation","facts":{"call":"prune","outcome":"done","detail":["entries 1 to 123456789018"]}"#,
     );
     check(
+        Body::Probe {
+            probe: own("foreign_endpoint"),
+            outcome: own("passed"),
+            expected: own("outside_country"),
+            happened: own("outside_country"),
+            clause: Some(own("4(1)ア(ア)～(ウ)")),
+            entries: Some((48_205, 48_212)),
+            detail: None,
+        },
+        r#""probe","facts":{"probe":"foreign_endpoint","outcome":"passed","expected":"outside_country","happened":"outside_country","clause":"4(1)ア(ア)～(ウ)","first_entry":48205,"last_entry":48212}"#,
+    );
+    check(
         Body::Gap { lost: Some(3), since: Some(at(0)), cut: None, cause: own("unwritable") },
         r#""gap","facts":{"lost":3,"since":"2026-11-22T02:14:07.000000Z","cause":"unwritable"}"#,
     );
@@ -221,4 +233,13 @@ fn what_was_refused_or_failed() {
         Body::Summary { source: None, reason: None, count: 9, since: at(0) },
         r#""summary","facts":{"count":9,"since":"2026-11-22T02:14:07.000000Z"}"#,
     );
+}
+
+#[test]
+fn what_a_self_test_left_is_flagged_behind_its_kind() {
+    let mut rendered = Vec::new();
+    let body = Body::Stop { cause: own("drained") };
+    line::render(&mut rendered, &entry(body), true);
+    let text = String::from_utf8(rendered).unwrap();
+    assert!(text.contains(r#""kind":"stop","selftest":true,"policy":""#), "{text}");
 }

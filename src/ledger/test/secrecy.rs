@@ -46,7 +46,7 @@ fn rendered(text: &str) -> String {
         detail: Some(Masked::text(text)),
     };
     let mut out = Vec::new();
-    line::render(&mut out, &entry(body));
+    line::render(&mut out, &entry(body), false);
     String::from_utf8(out).unwrap()
 }
 

@@ -138,6 +138,12 @@ impl Engine {
         }
     }
 
+    /// Another law on the same box, whose listeners answer what they answer: the self-test's.
+    #[must_use]
+    pub fn under(&self, model: Model) -> Self {
+        Self { refusing: self.refusing.clone(), ..Self::compile(model) }
+    }
+
     /// Answers a flow by the facts it has. The only place that decides who may pass.
     pub fn decide(&self, flow: &Flow) -> Verdict {
         decide::decide(&self.tables, (&self.refusing, &self.open), flow)

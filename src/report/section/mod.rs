@@ -2,6 +2,7 @@
 
 mod law;
 mod record;
+mod selftest;
 mod traffic;
 
 pub(super) use law::{clauses, documents, interconnection, outside};

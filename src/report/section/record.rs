@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::{facts, listed, sure};
+use super::{facts, listed, selftest, sure};
 use crate::ledger::note::encode;
 use crate::ledger::verify::Findings;
 use crate::report::Council;
@@ -142,5 +142,6 @@ pub(in crate::report) fn changes(council: &Council<'_>) -> Markup {
                 tr { td { (word(lang, call)) } td { (word(lang, outcome)) } td class="n" { (grouped(*count)) } }
             }
         }
+        (selftest::table(council))
     }
 }

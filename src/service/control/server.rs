@@ -16,7 +16,7 @@ use tokio::time::{interval, timeout};
 use super::wire::{Answer, Outcome, Request};
 use crate::service::pulse::Pulse;
 use crate::service::task::Guests;
-use crate::service::{Reloaded, Report};
+use crate::service::{Reloaded, Report, SelfTested};
 
 /// Calls at a time; a `reload` holds its place until the outcome is known.
 const CALLS_MAX: usize = 16;
@@ -33,6 +33,8 @@ pub(in crate::service) trait Callee: 'static {
     fn report(&self) -> Report;
     /// Puts the law on disk in force; `None` where the service is draining.
     fn reload(&self) -> impl Future<Output = Option<Reloaded>>;
+    /// Tries the guardrails; why it could not, where it could not.
+    fn selftest(&self) -> impl Future<Output = Result<SelfTested, String>>;
     /// Records the call.
     fn record(
         &self,
@@ -170,7 +172,10 @@ async fn perform<C: Callee>(request: Request, callee: &C) -> (&'static str, Answ
     match request.call.as_str() {
         "status" => ("status", Answer::status(callee.report())),
         "reload" => ("reload", reload(callee).await),
-        _ => ("unknown", Answer::error("no such call; there are `status` and `reload`")),
+        "selftest" => ("selftest", selftest(callee).await),
+        _ => {
+            ("unknown", Answer::error("no such call; there are `status`, `reload` and `selftest`"))
+        }
     }
 }
 
@@ -178,6 +183,13 @@ async fn reload<C: Callee>(callee: &C) -> Answer {
     match callee.reload().await {
         Some(reloaded) => Answer::reload(reloaded),
         None => Answer::error("the service is draining and takes no law any more"),
+    }
+}
+
+async fn selftest<C: Callee>(callee: &C) -> Answer {
+    match callee.selftest().await {
+        Ok(tested) => Answer::selftest(tested),
+        Err(why) => Answer::error(&why),
     }
 }
 
@@ -204,7 +216,7 @@ mod tests {
     use super::{Callee, Caller, Door, Outcome, serve};
     use crate::service::control::{Answer, call};
     use crate::service::pulse::Pulses;
-    use crate::service::{Reloaded, Report, testing};
+    use crate::service::{Reloaded, Report, SelfTested, testing};
 
     #[derive(Default)]
     struct Fake {
@@ -219,6 +231,10 @@ mod tests {
 
         async fn reload(&self) -> Option<Reloaded> {
             (!self.draining).then(testing::refused)
+        }
+
+        async fn selftest(&self) -> Result<SelfTested, String> {
+            if self.draining { Err("draining".to_owned()) } else { Ok(testing::selftested()) }
         }
 
         async fn record(&self, caller: Caller, call: &'static str, outcome: Outcome) {
@@ -283,6 +299,21 @@ mod tests {
             answer.message.as_deref(),
             Some("the service is draining and takes no law any more")
         );
+    }
+
+    #[tokio::test]
+    async fn a_self_test_that_fails_is_an_outcome_of_its_own_and_one_that_cannot_run_an_error() {
+        let patience = Duration::from_secs(10);
+        let ask = move |path: &Path| call(path, "selftest", patience).unwrap();
+        let (answer, recorded) = against(Fake::default(), ask).await;
+        assert_eq!(
+            (answer.outcome, answer.selftest),
+            (Outcome::Failed, Some(testing::selftested()))
+        );
+        assert_eq!((recorded[0].1, recorded[0].2), ("selftest", Outcome::Failed));
+        let (answer, recorded) = against(Fake { draining: true, ..Fake::default() }, ask).await;
+        assert_eq!((answer.outcome, answer.message.as_deref()), (Outcome::Error, Some("draining")));
+        assert_eq!((recorded[0].1, recorded[0].2), ("selftest", Outcome::Error));
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::service::{Reloaded, Report};
+use crate::service::{Reloaded, Report, SelfTested};
 
 /// The version of the protocol; it only ever grows.
 pub(super) const FORMAT: &str = "sekisho.control/1";
@@ -39,6 +39,9 @@ pub struct Answer {
     /// For `reload`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reload: Option<Reloaded>,
+    /// For `selftest`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selftest: Option<SelfTested>,
 }
 
 /// How a call ended.
@@ -49,6 +52,8 @@ pub enum Outcome {
     Ok,
     /// It was understood and refused; nothing has changed.
     Refused,
+    /// It was done, and what it found is not as it has to be.
+    Failed,
     /// It was not understood, or could not be done.
     Error,
 }
@@ -59,6 +64,7 @@ impl Outcome {
         match self {
             Self::Ok => "ok",
             Self::Refused => "refused",
+            Self::Failed => "failed",
             Self::Error => "error",
         }
     }
@@ -66,7 +72,14 @@ impl Outcome {
 
 impl Answer {
     fn new(outcome: Outcome) -> Self {
-        Self { format: FORMAT.to_owned(), outcome, message: None, status: None, reload: None }
+        Self {
+            format: FORMAT.to_owned(),
+            outcome,
+            message: None,
+            status: None,
+            reload: None,
+            selftest: None,
+        }
     }
 
     pub(super) fn error(message: &str) -> Self {
@@ -81,6 +94,12 @@ impl Answer {
         let outcome = if reloaded.is_refused() { Outcome::Refused } else { Outcome::Ok };
         let message = Some(reloaded.sentence());
         Self { message, reload: Some(reloaded), ..Self::new(outcome) }
+    }
+
+    pub(super) fn selftest(tested: SelfTested) -> Self {
+        let outcome = if tested.is_passed() { Outcome::Ok } else { Outcome::Failed };
+        let message = Some(tested.sentence());
+        Self { message, selftest: Some(tested), ..Self::new(outcome) }
     }
 }
 
