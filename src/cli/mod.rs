@@ -24,10 +24,14 @@ macro_rules! commands {
 }
 
 mod call;
+mod law;
+mod moment;
 
 commands! {
     /// Check a law: faults, proofs, warnings, scenarios
     Check check
+    /// Explain what the law says of one flow, and the smallest edit that would change it
+    Explain explain
     /// Run the whole system on this machine, without root, and try it
     Lab lab
     /// Explain a reason code, in Japanese and English

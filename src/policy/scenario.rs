@@ -22,8 +22,13 @@ pub fn run(engine: &Engine) -> Faults {
 
 /// The answer to an imagined flow. A path that is none is a malformed request, unless the law refuses before it.
 pub fn verdict(engine: &Engine, facts: &ScenarioFlow, at: Timestamp) -> Verdict {
-    let verdict = engine.decide(&flow(engine, facts, at));
-    let malformed = facts.path.as_ref().is_some_and(|path| Path::parse(path).is_err());
+    judged(engine, &flow(engine, facts, at), facts.path.as_deref())
+}
+
+/// The answer to a flow whose request had this path as it was written.
+pub(super) fn judged(engine: &Engine, flow: &Flow, path: Option<&str>) -> Verdict {
+    let verdict = engine.decide(flow);
+    let malformed = path.is_some_and(|path| Path::parse(path).is_err());
     let earlier = matches!(&verdict, Verdict::Deny(denied) if denied.stage < Stage::Request);
     if malformed && !earlier {
         return Verdict::Deny(Denied::plain(Reason::MalformedRequest, Stage::Request));

@@ -55,6 +55,12 @@ pub fn load(box_file: &Path) -> Result<Loaded, Faults> {
     settled(|desk| understand(desk, box_file))
 }
 
+/// The trust of a law, as far as its files can be read here: for the desk, which may lack some.
+pub fn trust(model: &policy::Model) -> BTreeMap<Name, TrustStore> {
+    let read = |desk: &mut Desk| Ok(material::trust(desk, &model.trust, &mut Faults::new()));
+    settled(read).unwrap_or_default()
+}
+
 /// Reads until two readings agree.
 fn settled<T>(read: impl Fn(&mut Desk) -> Result<T, Faults>) -> Result<T, Faults> {
     for _ in 0..TRIES {

@@ -18,10 +18,10 @@ pub(super) fn decide(tables: &Tables, refusing: &BTreeSet<Name>, flow: &Flow) ->
 
 /// One flow before the law.
 #[derive(Clone, Copy)]
-struct Case<'a> {
-    tables: &'a Tables,
-    refusing: &'a BTreeSet<Name>,
-    flow: &'a Flow,
+pub(super) struct Case<'a> {
+    pub(super) tables: &'a Tables,
+    pub(super) refusing: &'a BTreeSet<Name>,
+    pub(super) flow: &'a Flow,
 }
 
 /// Whose names a certificate carries.
@@ -35,6 +35,40 @@ enum Named {
 }
 
 impl Case<'_> {
+    /// What refuses at each stage by itself, in the order of travel and whatever the stages before it say: the very
+    /// checks that [`decide`] makes, but without the rules.
+    pub(super) fn gates(self) -> Vec<(Stage, Reason)> {
+        let (source, destination) = self.ends();
+        let of = |stage, refused: Option<Reason>| refused.map(|reason| (stage, reason));
+        let reason = |denied: Denied| denied.reason;
+        let admitted = self.admitted().err().map(reason);
+        let hello = || Some(self.destination(self.flow.hello.as_deref()?).err()?.reason);
+        let identity = source.and_then(|source| self.identity(source).err()).map(reason);
+        let request = self.flow.request.as_ref().and_then(|request| self.unaskable(request));
+        let dial = || barred(self.tables, self.flow.endpoint?, destination, self.flow.at);
+        let peer = source.and_then(|source| self.peer(source, destination).err()).map(reason);
+        let all = [
+            of(Stage::Arrival, admitted),
+            of(Stage::Hello, hello()),
+            of(Stage::Identity, identity),
+            of(Stage::Request, request),
+            of(Stage::Dial, dial()),
+            of(Stage::Peer, peer),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    /// Whose address it comes from, and whose name it asks for, as far as the law knows them.
+    pub(super) fn ends(self) -> (Option<SystemId>, Option<SystemId>) {
+        let source = self.tables.owner(self.flow.source).map(|owner| owner.system);
+        let asked = self.flow.hello.as_deref().map(|hello| &hello.server_name);
+        let destination = match asked {
+            Some(ServerName::Name(host)) => self.tables.hosts.get(host).copied(),
+            Some(ServerName::Missing | ServerName::Unusable) | None => None,
+        };
+        (source, destination)
+    }
+
     fn judge(self) -> Result<Verdict, Denied> {
         let source = self.arrival()?;
         let destination = self.hello(source)?;
@@ -46,6 +80,13 @@ impl Case<'_> {
     }
 
     fn arrival(self) -> Result<SystemId, Denied> {
+        let source = self.admitted()?;
+        self.pool(source, None).narrow(Phase::Standing, Stage::Arrival)?;
+        Ok(source)
+    }
+
+    /// What refuses an arrival whatever the rules say.
+    fn admitted(self) -> Result<SystemId, Denied> {
         let deny = |reason| Err(Denied::plain(reason, Stage::Arrival));
         let Some(owner) = self.tables.owner(self.flow.source) else {
             return deny(Reason::UnknownSource);
@@ -59,7 +100,6 @@ impl Case<'_> {
         if self.flow.listener.as_ref().is_some_and(|name| self.refusing.contains(name)) {
             return deny(Reason::Listener);
         }
-        self.pool(owner.system, None).narrow(Phase::Standing, Stage::Arrival)?;
         Ok(owner.system)
     }
 
@@ -115,17 +155,20 @@ impl Case<'_> {
     fn request(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
         let Some(request) = &self.flow.request else { return Ok(()) };
         let pool = self.pool(source, destination);
-        let deny = |reason| {
+        if let Some(reason) = self.unaskable(request) {
             let rule = pool.only(Phase::Protocol);
-            Err(Denied { rule, ..Denied::plain(reason, Stage::Request) })
-        };
-        if !self.is_host(request) {
-            return deny(Reason::HostMismatch);
-        }
-        if request.upgrade {
-            return deny(Reason::Upgrade);
+            return Err(Denied { rule, ..Denied::plain(reason, Stage::Request) });
         }
         pool.narrow(Phase::Request, Stage::Request)
+    }
+
+    /// What refuses a request whatever the rules say.
+    fn unaskable(self, request: &Request) -> Option<Reason> {
+        if self.is_host(request) {
+            request.upgrade.then_some(Reason::Upgrade)
+        } else {
+            Some(Reason::HostMismatch)
+        }
     }
 
     fn dial(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {

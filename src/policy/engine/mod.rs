@@ -68,9 +68,11 @@ mod outward;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod random;
+pub(super) mod random;
+mod sift;
 mod stop;
 
+pub(super) use sift::{Sieve, Sift, Sifted};
 pub(super) use stop::matches;
 
 use std::collections::BTreeSet;
@@ -118,6 +120,27 @@ impl Engine {
     /// Answers a flow by the facts it has. The only place that decides who may pass.
     pub fn decide(&self, flow: &Flow) -> Verdict {
         decide::decide(&self.tables, &self.refusing, flow)
+    }
+
+    /// The same judgement taken apart, for whoever explains or compares laws: what refuses at each stage, and what stops
+    /// each rule that joins source and destination. It decides nothing.
+    pub(super) fn sift(&self, flow: &Flow) -> Sift<'_> {
+        sift::sift(&self.tables, &self.refusing, flow)
+    }
+
+    /// As [`Engine::sift`], of every rule of the law whomever it joins.
+    pub(super) fn sift_all(&self, flow: &Flow) -> Sift<'_> {
+        sift::sift_all(&self.tables, &self.refusing, flow)
+    }
+
+    /// The tables, for whoever compares laws.
+    pub(super) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The listeners that answer nothing.
+    pub(super) fn refusing(&self) -> &BTreeSet<Name> {
+        &self.refusing
     }
 
     /// The next moment after `now` at which time alone changes an answer of the law. Certificates and revocation
