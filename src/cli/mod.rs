@@ -30,6 +30,8 @@ mod moment;
 commands! {
     /// Check a law: faults, proofs, warnings, scenarios
     Check check
+    /// Compare two laws by what they answer: what becomes allowed, what refused
+    Diff diff
     /// Explain what the law says of one flow, and the smallest edit that would change it
     Explain explain
     /// Run the whole system on this machine, without root, and try it

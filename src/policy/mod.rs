@@ -2,6 +2,7 @@
 
 pub mod address;
 mod agreement;
+pub mod compare;
 mod compile;
 mod document;
 pub mod engine;

@@ -1,5 +1,6 @@
 //! The facts as they are given on the command line, a certificate file among them.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -79,13 +80,13 @@ impl Facts {
     pub(super) fn read(&self, law: &Written, at: Timestamp) -> Result<(Asked, Vec<String>), String> {
         let model = law.engine.model();
         if let Some(to) = self.to.as_ref().filter(|to| !model.systems.contains_key(*to)) {
-            return Err(unknown("system", to, model.systems.keys()));
+            return Err(unknown("system", to, &model.systems));
         }
         let listeners = law.appliance.as_ref().map(|appliance| &appliance.listeners);
         if let Some((listener, known)) = self.listener.as_ref().zip(listeners)
             && !known.contains_key(listener)
         {
-            return Err(unknown("listener", listener, known.keys()));
+            return Err(unknown("listener", listener, known));
         }
         let mut notes = Vec::new();
         let paper = self.certificate.as_deref().map(|file| self.paper(file, law, at, &mut notes));
@@ -153,8 +154,8 @@ impl Facts {
     }
 }
 
-fn unknown<'a>(kind: &str, name: &Name, names: impl Iterator<Item = &'a Name>) -> String {
-    let near = suggest(name.as_str(), names.map(Name::as_str));
+fn unknown<T>(kind: &str, name: &Name, known: &BTreeMap<Name, T>) -> String {
+    let near = suggest(name.as_str(), known.keys().map(Name::as_str));
     let near = near.map(|near| format!("; did you mean `{near}`?"));
     format!("no {kind} `{name}`{}", near.unwrap_or_default())
 }

@@ -49,7 +49,8 @@ pub(super) fn verdict(verdict: &Verdict) -> Value {
     }
 }
 
-fn flow(flow: &Flow) -> Value {
+/// The facts of a flow.
+pub(in crate::cli) fn flow(flow: &Flow) -> Value {
     let identities = match flow.paper.as_deref() {
         None => None,
         Some(Paper::Absent) => Some(Vec::new()),

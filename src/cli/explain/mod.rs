@@ -1,7 +1,7 @@
 //! `sekisho explain`: what the law says of one flow, why, and the smallest edit that would change the answer.
 
 mod asked;
-mod json;
+pub(super) mod json;
 mod text;
 
 use std::process::ExitCode;

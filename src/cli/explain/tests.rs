@@ -16,12 +16,23 @@ fn told(line: &str) -> Result<(String, bool), String> {
     explained(&typed.arguments)
 }
 
+/// Without what changes with every edit of the shipped law: its digest and its line numbers.
+fn unnumbered(text: &str) -> String {
+    let cut = |line: &str| match line.split_once(".yaml:") {
+        Some((file, rest)) => {
+            format!("{file}.yaml:N{}", rest.trim_start_matches(|c: char| c.is_ascii_digit()))
+        }
+        None => line.split(", policy ").next().unwrap().to_owned(),
+    };
+    text.lines().map(cut).collect::<Vec<_>>().join("\n")
+}
+
 #[test]
 fn a_refusal_at_two_in_the_morning() {
     let (text, refused) =
         told("--from 10.13.10.5 --to intermediate-server --method DELETE --path /exchange/results").unwrap();
     assert!(refused);
-    insta::assert_snapshot!(text);
+    insta::assert_snapshot!(unnumbered(&text));
 }
 
 #[test]

@@ -283,7 +283,7 @@ pub(super) fn barred(
 }
 
 /// What is wrong with a certificate itself. A revocation weighs more than an end that comes anyway.
-fn flaw(certificate: &Certificate, at: Timestamp) -> Option<Reason> {
+pub(in crate::policy) fn flaw(certificate: &Certificate, at: Timestamp) -> Option<Reason> {
     if certificate.chain == Chain::Untrusted {
         return Some(Reason::CertificateInvalid);
     }

@@ -72,15 +72,16 @@ pub(super) mod random;
 mod sift;
 mod stop;
 
+pub(super) use decide::flaw;
 pub(super) use sift::{Sieve, Sift, Sifted};
-pub(super) use stop::matches;
+pub(super) use stop::{Stops, matches};
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::flow::{Flow, Host, Identity, Method, Name, Path, ServerName, Timestamp};
-use crate::policy::compile::Tables;
+use crate::policy::compile::{RuleId, Tables};
 use crate::policy::mask::Masked;
 use crate::policy::model::{Model, Protocol, Rule, System, Upstream};
 use crate::verdict::{Reason, Verdict};
@@ -123,9 +124,9 @@ impl Engine {
     }
 
     /// The same judgement taken apart, for whoever explains or compares laws: what refuses at each stage, and what stops
-    /// each rule that joins source and destination. It decides nothing.
-    pub(super) fn sift(&self, flow: &Flow) -> Sift<'_> {
-        sift::sift(&self.tables, &self.refusing, flow)
+    /// each of these rules. It decides nothing.
+    pub(super) fn sift(&self, flow: &Flow, rules: &[RuleId]) -> Sift<'_> {
+        sift::sift(&self.tables, &self.refusing, flow, rules)
     }
 
     /// As [`Engine::sift`], of every rule of the law whomever it joins.

@@ -43,16 +43,14 @@ pub(in crate::policy) struct Sieve {
     pub(in crate::policy) fits: bool,
 }
 
-/// Sifts the rules that join source and destination.
+/// Sifts some rules.
 pub(super) fn sift<'a>(
     tables: &'a Tables,
     refusing: &BTreeSet<Name>,
     flow: &Flow,
+    rules: &[RuleId],
 ) -> Sift<'a> {
-    let (source, destination) = Case { tables, refusing, flow }.ends();
-    let unknown = flow.hello.is_some() && destination.is_none();
-    let joined = source.filter(|_| !unknown).map(|source| tables.joined(source, destination));
-    of(tables, refusing, flow, joined.unwrap_or_default().iter().copied())
+    of(tables, refusing, flow, rules.iter().copied())
 }
 
 /// Sifts every rule of the law.
@@ -83,17 +81,4 @@ fn of<'a>(
 
 fn sieve(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Sieve {
     Sieve { stops: stops(rule, flow, phase), fits: fits(rule, flow, phase) }
-}
-
-impl Sifted<'_> {
-    /// Whether every fact so far fits.
-    pub(in crate::policy) fn fits(&self) -> bool {
-        self.standing.fits && self.protocol.fits && self.request.fits
-    }
-
-    /// Every kind of fact that does not fit, in the order in which facts come.
-    pub(in crate::policy) fn stopped_by(&self) -> Vec<Reason> {
-        let phases = [&self.standing, &self.protocol, &self.request];
-        phases.into_iter().flat_map(|sieve| sieve.stops).flatten().collect()
-    }
 }
