@@ -81,6 +81,8 @@ pub struct Allowed {
     pub system: Name,
     /// The judged socket address.
     pub endpoint: SocketAddr,
+    /// What it would be refused for, where it passes only because its rule observes.
+    pub would_deny: Option<Reason>,
 }
 
 /// A refused flow.

@@ -104,22 +104,26 @@ mapping! {
 pub(super) enum ModeText {
     /// SNI names the destination.
     Reverse,
+    /// `CONNECT` or the absolute form names the destination.
+    Forward,
+    /// The address that the client dialled is the destination.
+    Transparent,
     /// Answers nothing.
     Refuse,
 }
 
 impl Word for ModeText {
     const DUE: &'static str = "a mode";
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[
-        ("reverse", Some(Self::Reverse)),
-        ("refuse", Some(Self::Refuse)),
-        ("forward", None),
-        ("transparent", None),
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("reverse", Self::Reverse),
+        ("refuse", Self::Refuse),
+        ("forward", Self::Forward),
+        ("transparent", Self::Transparent),
     ];
 }
 
 impl Word for WhenUnwritable {
     const DUE: &'static str = "a word for `when_unwritable`";
-    const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("refuse", Some(Self::Refuse)), ("continue", Some(Self::Continue))];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("refuse", Self::Refuse), ("continue", Self::Continue)];
 }

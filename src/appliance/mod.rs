@@ -129,8 +129,43 @@ pub enum Mode {
         /// The trust (of the law) their certificates must chain to.
         clients: Name,
     },
+    /// `CONNECT` or the absolute form names the destination.
+    Forward(Option<Terminates>),
+    /// The address that the client dialled is the destination (TPROXY).
+    Transparent(Option<Terminates>),
     /// Answers nothing, records who tried.
     Refuse,
+}
+
+/// What a listener needs that terminates TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terminates {
+    /// The certificate (of the box) shown to clients.
+    pub certificate: Name,
+    /// The trust (of the law) their certificates must chain to.
+    pub clients: Name,
+}
+
+impl Mode {
+    /// The trust that client certificates must chain to, where TLS is terminated.
+    pub const fn clients(&self) -> Option<&Name> {
+        match self {
+            Self::Reverse { clients, .. }
+            | Self::Forward(Some(Terminates { clients, .. }))
+            | Self::Transparent(Some(Terminates { clients, .. })) => Some(clients),
+            Self::Forward(None) | Self::Transparent(None) | Self::Refuse => None,
+        }
+    }
+
+    /// The certificate that clients are shown, where TLS is terminated.
+    pub const fn certificate(&self) -> Option<&Name> {
+        match self {
+            Self::Reverse { certificate, .. }
+            | Self::Forward(Some(Terminates { certificate, .. }))
+            | Self::Transparent(Some(Terminates { certificate, .. })) => Some(certificate),
+            Self::Forward(None) | Self::Transparent(None) | Self::Refuse => None,
+        }
+    }
 }
 
 /// The bounds of this machine.
@@ -332,14 +367,9 @@ mod tests {
             "41:3 missing_key key `clients` is missing; mode `reverse` needs it\n45:5 unknown_key there is no key `client` here; did you mean `clients`?",
         );
         check(
-            "mode: refuse ",
-            "mode: transparent ",
-            "48:11 not_supported_yet `transparent` is not supported yet",
-        );
-        check(
-            "mode: refuse ",
-            "mode: forward ",
-            "48:11 not_supported_yet `forward` is not supported yet",
+            "mode: refuse  ",
+            "clients: union-ca\n    mode: forward  ",
+            "48:14 missing_key `certificate` and `clients` stand together, or TLS is not terminated",
         );
         check(
             "mode: refuse  ",

@@ -9,7 +9,9 @@ use super::document::{
     AdminText, ApplianceText, CertificateText, LedgerText, LimitsText, LineText, ListenerText,
     ModeText,
 };
-use super::{Admin, Appliance, CertificateFiles, LedgerSettings, Limits, Line, Listener, Mode};
+use super::{
+    Admin, Appliance, CertificateFiles, LedgerSettings, Limits, Line, Listener, Mode, Terminates,
+};
 use crate::flow::Name;
 use crate::yaml::{At, Count, Fault, Faults, Named, Place, Size, joined, unknown_name};
 
@@ -136,6 +138,12 @@ fn listener(
             check_certificate(&certificate, certificates, faults);
             Mode::Reverse { certificate: certificate.value, clients: clients?.value }
         }
+        ModeText::Forward => {
+            Mode::Forward(terminates(text.certificate, text.clients, certificates, faults))
+        }
+        ModeText::Transparent => {
+            Mode::Transparent(terminates(text.certificate, text.clients, certificates, faults))
+        }
         ModeText::Refuse => {
             unneeded(text.certificate.as_ref(), "certificate", faults);
             unneeded(text.clients.as_ref(), "clients", faults);
@@ -143,6 +151,27 @@ fn listener(
         }
     };
     Some(Listener { bind, mode, place })
+}
+
+/// Certificate and trust stand together or not at all: without them TLS is not terminated.
+fn terminates(
+    certificate: Option<At<Name>>,
+    clients: Option<At<Name>>,
+    certificates: Option<&Vec<Name>>,
+    faults: &mut Faults,
+) -> Option<Terminates> {
+    match (certificate, clients) {
+        (Some(certificate), Some(clients)) => {
+            check_certificate(&certificate, certificates, faults);
+            Some(Terminates { certificate: certificate.value, clients: clients.value })
+        }
+        (Some(alone), None) | (None, Some(alone)) => {
+            let message = "`certificate` and `clients` stand together, or TLS is not terminated";
+            faults.push(Fault::error("missing_key", &alone.place, message));
+            None
+        }
+        (None, None) => None,
+    }
 }
 
 fn needed(at: Option<At<Name>>, key: &str, place: &Place, faults: &mut Faults) -> Option<At<Name>> {

@@ -12,7 +12,7 @@ use super::{Config, Format, NOT_RUN, colour, complain, show};
 use crate::flow::{Name, Timestamp};
 use crate::policy::model::{RevocationLists, Trust};
 use crate::policy::{self, Expected, Law, Model};
-use crate::source;
+use crate::source::{self, Pin};
 use crate::yaml::{Fault, Faults};
 
 /// What is checked.
@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// The moment for which endings are warned of (RFC 3339)
     #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<Timestamp>,
+    /// The SHA-256 that the council's file must have: `sha256:…`
+    #[arg(long, value_name = "DIGEST", value_parser = Pin::parse)]
+    guardrails: Option<Pin>,
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -39,8 +42,8 @@ fn moment(text: &str) -> Result<Timestamp, String> {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let now = arguments.at.unwrap_or_else(now);
     let outcome = match &arguments.policies {
-        Some(directory) => law(directory, now),
-        None => boxed(&arguments.config.file, now),
+        Some(directory) => law(directory, arguments.guardrails.as_ref(), now),
+        None => boxed(&arguments.config.file, arguments.guardrails.as_ref(), now),
     };
     match outcome {
         Ok(outcome) => {
@@ -73,21 +76,26 @@ struct Summary {
     rules: usize,
     scenarios: usize,
     policy: Option<String>,
+    /// SHA-256 of the council's file, as `--guardrails` wants it.
+    guardrails: Option<String>,
 }
 
 /// A law at the desk.
-fn law(directory: &Path, now: Timestamp) -> Result<Outcome, Faults> {
+fn law(directory: &Path, pin: Option<&Pin>, now: Timestamp) -> Result<Outcome, Faults> {
     let files = source::load_law(directory)?;
-    Ok(match policy::understand(&files, None) {
-        Ok(law) => desk(&law, now),
+    let understood = policy::understand(&files, None)
+        .and_then(|law| source::check_pin(&law, &files, pin).map(|()| law));
+    Ok(match understood {
+        Ok(law) => desk(&law, source::guardrails(&law, &files), now),
         Err(faults) => Outcome { faults, summary: None, expected: None },
     })
 }
 
 /// A sound law without a box: what it expects of one, and which files are not there yet.
-fn desk(law: &Law, now: Timestamp) -> Outcome {
+fn desk(law: &Law, guardrails: Option<[u8; 32]>, now: Timestamp) -> Outcome {
     let model = law.engine.model();
-    let mut outcome = sound(law, None, now);
+    let guardrails = guardrails.map(|digest| hex(&digest));
+    let mut outcome = sound(law, (None, guardrails), now);
     outcome.faults.extend(missing_files(model));
     Outcome { faults: outcome.faults.sorted(), expected: Some(Expected::of(model)), ..outcome }
 }
@@ -105,9 +113,12 @@ fn missing_files(model: &Model) -> Faults {
 }
 
 /// A box and its law.
-fn boxed(file: &Path, now: Timestamp) -> Result<Outcome, Faults> {
-    match source::load(file) {
-        Ok(loaded) => Ok(sound(&loaded.law, Some(shortened(&loaded.digest.0)), now)),
+fn boxed(file: &Path, pin: Option<&Pin>, now: Timestamp) -> Result<Outcome, Faults> {
+    match source::load_pinned(file, pin) {
+        Ok(loaded) => {
+            let digests = (Some(shortened(&loaded.digest.0)), Some(hex(&loaded.guardrails)));
+            Ok(sound(&loaded.law, digests, now))
+        }
         Err(faults) if could_not_run(&faults) => Err(faults),
         Err(faults) => Ok(Outcome { faults, summary: None, expected: None }),
     }
@@ -115,7 +126,11 @@ fn boxed(file: &Path, now: Timestamp) -> Result<Outcome, Faults> {
 
 /// The first eight digits, as people compare them.
 fn shortened(digest: &[u8]) -> String {
-    digest.iter().take(4).fold(String::new(), |mut text, byte| {
+    hex(digest).chars().take(8).collect()
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap_or_default();
         text
     })
@@ -126,11 +141,16 @@ fn could_not_run(faults: &Faults) -> bool {
     faults.0.iter().all(|fault| fault.places.is_empty())
 }
 
-fn sound(law: &Law, policy: Option<String>, now: Timestamp) -> Outcome {
+fn sound(
+    law: &Law,
+    (policy, guardrails): (Option<String>, Option<String>),
+    now: Timestamp,
+) -> Outcome {
     let model = law.engine.model();
     let mut faults = law.warnings.clone();
     faults.extend(policy::ending(model, now));
-    let summary = Summary { rules: model.rules.len(), scenarios: law.scenarios, policy };
+    let (rules, scenarios) = (model.rules.len(), law.scenarios);
+    let summary = Summary { rules, scenarios, policy, guardrails };
     Outcome { faults: faults.sorted(), summary: Some(summary), expected: None }
 }
 
@@ -160,7 +180,9 @@ impl Outcome {
         };
         let (rules, scenarios) = (counted(summary.rules, "rule"), counted(summary.scenarios, "scenario"));
         let policy = summary.policy.as_ref().map(|digest| format!("; policy {digest}")).unwrap_or_default();
-        format!("sound: {warnings}; {rules}; {scenarios} held{policy}")
+        let guardrails = summary.guardrails.as_ref();
+        let guardrails = guardrails.map(|it| format!("\nguardrails sha256:{it}")).unwrap_or_default();
+        format!("sound: {warnings}; {rules}; {scenarios} held{policy}{guardrails}")
     }
 
     fn json(&self) -> String {
@@ -195,12 +217,13 @@ fn counted(number: usize, what: &str) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::{Format, law};
+    use super::{Format, hex, law};
     use crate::flow::Timestamp;
+    use crate::source::Pin;
 
     fn checked(directory: &Path, format: Format) -> (bool, String) {
         let now = Timestamp::parse("2026-11-22T12:00:00+09:00").unwrap();
-        let outcome = law(directory, now).unwrap();
+        let outcome = law(directory, None, now).unwrap();
         (outcome.faults.is_sound(), outcome.render(format))
     }
 
@@ -213,9 +236,26 @@ mod tests {
                    the box must have listeners union-lan\n";
         let (_, last) = text.split_once(end).unwrap();
         assert!(last.starts_with("sound: "), "{last}");
-        assert!(last.ends_with("2 rules; 18 scenarios held"), "{last}");
+        let (counts, guardrails) = last.split_once('\n').unwrap();
+        assert!(counts.ends_with("2 rules; 18 scenarios held"), "{last}");
+        assert!(guardrails.starts_with("guardrails sha256:"), "{last}");
         assert!(text.contains("`policies/tokyo/../certs/union-ca.crl` is not there"));
         assert!(text.contains("warning[ends_soon]: document `iso27017` ends 2027-01-05 (44 days)"));
+    }
+
+    #[test]
+    fn another_councils_file_than_the_pinned_one_is_not_sound() {
+        let now = Timestamp::parse("2026-11-22T12:00:00+09:00").unwrap();
+        let judged = |pin: &str| {
+            let pin = Pin::parse(pin).unwrap();
+            law(Path::new("policies/tokyo"), Some(&pin), now).unwrap().faults
+        };
+        let bytes = std::fs::read("policies/tokyo/00-council.yaml").unwrap();
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
+        assert!(judged(&format!("sha256:{}", hex(digest.as_ref()))).is_sound());
+        let faults = judged(&format!("sha256:{}", "0".repeat(64)));
+        assert_eq!(faults.0[0].code, "guardrails_pinned");
+        assert_eq!(&*faults.0[0].places[0].0.file, "policies/tokyo/00-council.yaml");
     }
 
     #[test]
@@ -233,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_is_not_there_could_not_be_checked() {
-        let faults = law(Path::new("policies/nowhere"), Timestamp::from_seconds(0)).err().unwrap();
+        let faults = law(Path::new("policies/nowhere"), None, Timestamp::from_seconds(0)).err().unwrap();
         assert_eq!(faults.0[0].code, "file_missing");
     }
 }

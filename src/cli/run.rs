@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{Config, NOT_RUN, colour, complain};
 use crate::service::{self, Inherited, Options, Supervisor, log};
+use crate::source::Pin;
 
 /// Runs the daemon until SIGTERM or SIGINT; SIGHUP reads law and certificates again.
 ///
@@ -16,6 +17,10 @@ use crate::service::{self, Inherited, Options, Supervisor, log};
 pub(super) struct Arguments {
     #[command(flatten)]
     config: Config,
+
+    /// The SHA-256 that the council's file must have: `sha256:…`; another one is never put in force
+    #[arg(long, value_name = "DIGEST", value_parser = Pin::parse)]
+    guardrails: Option<Pin>,
 
     /// Worker threads of the data path; one per core where not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -65,6 +70,7 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
     options.supervisor = Supervisor::from_environment().map_err(|error| process(&error))?;
     options.inherited = Inherited::from_environment().map_err(|error| process(&error))?;
     options.signals = true;
+    options.guardrails.clone_from(&arguments.guardrails);
     options.workers = arguments.workers.map_or(options.workers, usize::from);
     Ok(options)
 }

@@ -5,7 +5,7 @@ use super::entry::{Body, ClientFacts, ConnectionId, Entry, PolicyDigest, Request
 use super::json::{Object, push_number};
 use crate::flow::{Name, Timestamp, TlsVersion};
 use crate::policy::Masked;
-use crate::verdict::{Near, Reason, Stage, Verdict};
+use crate::verdict::{Allowed, Near, Reason, Stage, Verdict};
 
 /// The name of the format, written into every `start` entry.
 pub(super) const FORMAT: &str = "sekisho.ledger/1";
@@ -110,15 +110,17 @@ fn facts(object: &mut Object<'_>, body: &Body) {
         Body::Stop { cause } => object.text("cause", cause.as_str()),
         Body::Policy { .. } => policy_facts(object, body),
         Body::Opened { facts, .. } => client(object, facts),
-        Body::Dialled { system, endpoint, local, site, .. } => {
+        Body::Dialled { system, endpoint, local, site, verdict } => {
             object.text("system", system.as_str());
             object.plain("endpoint", endpoint);
             object.plain("local", local);
             object.optional("site", site.as_ref().map(Name::as_str));
+            would_deny(object, verdict);
         }
-        Body::Request { facts, endpoint, .. } => {
+        Body::Request { facts, endpoint, verdict } => {
             request(object, facts);
             object.plain("endpoint", endpoint);
+            would_deny(object, verdict);
         }
         Body::Refused { .. } => refused(object, body),
         Body::Failed { endpoint, detail, .. } => {
@@ -130,6 +132,13 @@ fn facts(object: &mut Object<'_>, body: &Body) {
         Body::Closed { .. } => closed(object, body),
         Body::Summary { .. } | Body::Gap { .. } => counted(object, body),
         Body::Operation { .. } => operation(object, body),
+    }
+}
+
+/// Why it would be refused, where it passes only because its rule observes.
+fn would_deny(object: &mut Object<'_>, verdict: &Verdict) {
+    if let Verdict::Allow(Allowed { would_deny: Some(reason), .. }) = verdict {
+        object.text("would_deny", reason.code());
     }
 }
 

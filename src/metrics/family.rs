@@ -28,6 +28,10 @@ const HELP: &[(&str, &str)] = &[
     ("upstream_connections", "Connections to an endpoint now, pooled ones included."),
     ("denials_total", "Refusals, by reason code and by the stage at which it was known."),
     (
+        "would_deny_total",
+        "Requests that passed only because their rule observes, by the reason they would be refused for.",
+    ),
+    (
         "requests_total",
         "Answered requests, by status code; codes that are not registered are `other`.",
     ),
@@ -81,6 +85,7 @@ pub(super) struct Families {
     pub(super) accept_errors: IntCounter,
     pub(super) upstream_connections: IntGaugeVec,
     pub(super) denials: IntCounterVec,
+    pub(super) would_deny: IntCounterVec,
     pub(super) requests: IntCounterVec,
     pub(super) request_duration: HistogramVec,
     pub(super) transferred_bytes: IntCounterVec,
@@ -117,6 +122,7 @@ impl Families {
             accept_errors: counter(&r, "accept_errors_total"),
             upstream_connections: gauges(&r, "upstream_connections", &["system", "endpoint"]),
             denials: counters(&r, "denials_total", &["reason", "stage"]),
+            would_deny: counters(&r, "would_deny_total", &["rule", "reason"]),
             requests: counters(&r, "requests_total", &["rule", "code"]),
             request_duration: histograms(
                 &r,

@@ -7,7 +7,8 @@ use super::family::Families;
 use super::{RuleMetrics, State};
 use crate::flow::{Name, Timestamp};
 use crate::ledger::PolicyDigest;
-use crate::policy::model::{Model, Protocol};
+use crate::policy::model::{Enforcement, Model, Protocol, Rule};
+use crate::verdict::Reason;
 
 /// A law that is put in force, with the dates of what it leans on.
 #[derive(Debug)]
@@ -70,7 +71,10 @@ impl State {
             let children = Arc::new(RuleMetrics::new(families, name, &rule.to, system.side));
             match rule.protocol {
                 Protocol::Https => children.expect_requests(),
-                Protocol::Tls => {}
+                Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp => {}
+            }
+            for reason in observed(rule) {
+                drop(families.would_deny.with_label_values(&[name.as_str(), reason.code()]));
             }
             self.rules.insert((name.clone(), rule.to.clone()), children);
         }
@@ -86,6 +90,14 @@ impl State {
             }
         }
         self.endpoints.retain(families, &law);
+    }
+}
+
+/// What a rule that observes may let pass, so that each reason exists at 0.
+const fn observed(rule: &Rule) -> &'static [Reason] {
+    match rule.enforcement {
+        Enforcement::Enforce => &[],
+        Enforcement::Observe => &[Reason::Method, Reason::Path, Reason::Upgrade, Reason::NoRule],
     }
 }
 

@@ -171,6 +171,12 @@ impl Metrics {
         }
     }
 
+    /// `sekisho_would_deny_total`.
+    pub fn would_deny(&self, rule: &Name, reason: Reason) {
+        let labels = [rule.as_str(), reason.code()];
+        self.inner.families.would_deny.with_label_values(&labels).inc();
+    }
+
     /// `sekisho_handshake_failures_total`.
     pub fn handshake_failed(&self, leg: Leg, reason: Reason) {
         let labels = [leg.code(), reason.code()];

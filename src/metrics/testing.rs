@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::flow::{Host, Method, Name, Timestamp};
 use crate::policy::model::{
-    Approval, Dial, Endpoint, Guardrails, Http, IndividualNumber, Interconnection, Model,
-    PathPattern, Period, Protocol, Rule, Side, Site, System, Upstream, Zone,
+    Approval, Dial, Endpoint, Enforcement, Guardrails, Http, IndividualNumber, Interconnection,
+    Model, PathPattern, Period, Protocol, Rule, Side, Site, System, Upstream, Zone,
 };
 use crate::yaml::Place;
 
@@ -40,6 +40,8 @@ pub(crate) fn model(rules: &[&str]) -> Model {
         sites: [(name("tokyo"), site)].into(),
         trust: BTreeMap::new(),
         systems: [(name("intermediate-server"), intermediate_server())].into(),
+        geography: None,
+        declarations: BTreeMap::new(),
         rules: rules.iter().map(|rule| (name(rule), rule_to_the_server())).collect(),
         scenarios: Vec::new(),
     }
@@ -101,6 +103,8 @@ fn rule_to_the_server() -> Rule {
         individual_number: IndividualNumber::Permitted,
         idle_timeout: None,
         response_timeout: None,
+        enforcement: Enforcement::Enforce,
+        upgrade: false,
         place: place(),
     }
 }

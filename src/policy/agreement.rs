@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::model::{Model, Upstream};
+use super::model::{Model, Protocol, Upstream};
 use crate::appliance::{Appliance, Mode};
 use crate::flow::Name;
 use crate::yaml::{Fault, Faults, unknown_name};
@@ -52,6 +52,7 @@ pub(super) fn agree(model: &Model, appliance: &Appliance, faults: &mut Faults) {
         }
     }
     check_listeners(model, appliance, faults);
+    check_addressed(model, appliance, faults);
     // A trust with a mistake in it is not in the model, and that has been reported.
     if faults.is_sound() {
         check_trust(model, appliance, faults);
@@ -99,11 +100,28 @@ fn check_listeners(model: &Model, appliance: &Appliance, faults: &mut Faults) {
     }
 }
 
+/// A `tcp` passage names no destination but its address, which only a transparent or a forward listener learns.
+fn check_addressed(model: &Model, appliance: &Appliance, faults: &mut Faults) {
+    let learns = |mode: &Mode| matches!(mode, Mode::Forward(_) | Mode::Transparent(_));
+    for rule in model.rules.values().filter(|rule| rule.protocol == Protocol::Tcp) {
+        let named = rule.listener.as_ref().map(|name| appliance.listeners.get(name));
+        let addressed = match named {
+            Some(listener) => listener.is_none_or(|listener| learns(&listener.mode)),
+            None => appliance.listeners.values().any(|listener| learns(&listener.mode)),
+        };
+        if !addressed {
+            let message = "`tcp` says nothing of its destination but the address, which no listener of the rule learns";
+            let fault = Fault::error("protocol_conflict", &rule.place, message);
+            faults.push(fault.remedy("name a listener of mode `transparent` or `forward`"));
+        }
+    }
+}
+
 /// The clients of a reverse listener chain to a trust that the law knows.
 fn check_trust(model: &Model, appliance: &Appliance, faults: &mut Faults) {
     let trusts: Vec<_> = model.trust.keys().map(Name::as_str).collect();
     for listener in appliance.listeners.values() {
-        if let Mode::Reverse { clients, .. } = &listener.mode
+        if let Some(clients) = listener.mode.clients()
             && !model.trust.contains_key(clients)
         {
             faults.push(unknown_name("trust", clients.as_str(), &listener.place, &trusts));

@@ -10,8 +10,8 @@ use prefix_trie::joint::JointPrefixMap;
 use crate::flow::{Host, Identity, Method, Name, Timestamp, TlsVersion};
 use crate::policy::address;
 use crate::policy::model::{
-    Dial, Endpoint, Guardrail, Http, Model, PathPattern, Period, Protocol, Rule, SegmentPattern,
-    Site, System,
+    Dial, Endpoint, Enforcement, Guardrail, Http, Model, PathPattern, Period, Protocol, Rule,
+    SegmentPattern, System,
 };
 use crate::verdict::Reason;
 
@@ -64,7 +64,9 @@ pub(super) struct EndpointEntry {
     pub(super) site: Name,
     /// What the `residency` guardrail says.
     pub(super) residency: Option<Reason>,
-    pub(super) dialled: bool,
+    /// From when on nobody can tell its country any more: the paper or the geography behind it has ended.
+    pub(super) known_until: Timestamp,
+    pub(super) dial: Dial,
     pub(super) term: Term,
 }
 
@@ -78,6 +80,12 @@ pub(super) struct RuleEntry {
     pub(super) protocol: Protocol,
     pub(super) methods: Box<[Method]>,
     pub(super) paths: Box<[PathPattern]>,
+    /// Whether a request may switch protocols; never toward a system that may never initiate.
+    pub(super) upgrade: bool,
+    /// Whether what does not fit its request facts passes all the same.
+    pub(super) observes: bool,
+    /// Whether the `encryption` guardrail refuses its protocol.
+    pub(super) closed: bool,
 }
 
 /// The rules that a source has, all of them and by destination; in the order of their names.
@@ -180,15 +188,37 @@ pub(super) fn names(guardrail: Option<&Guardrail<BTreeSet<Name>>>, system: &Name
     guardrail.is_some_and(|guardrail| guardrail.what.contains(system))
 }
 
-/// What `residency` says of an endpoint: the site's evidence counts for every address, and for one that a registry
-/// could place (no special-purpose range) it is not enough, as long as no geography is read.
+/// What `residency` says of an endpoint at any time. Its site must lie in a permitted country; that is believed on the
+/// site's evidence where no registry of the world could place the address, else the geography has to say so too.
 pub(super) fn residency(model: &Model, endpoint: &Endpoint) -> Option<Reason> {
     let permitted = &model.guardrails.residency.as_ref()?.what;
     match model.sites.get(&endpoint.site) {
-        Some(site) if !permitted.contains(&site.country) => Some(Reason::OutsideCountry),
-        Some(_) if address::is_special_purpose(endpoint.address.ip()) => None,
-        Some(_) | None => Some(Reason::CountryUnknown),
+        Some(site) if !permitted.contains(&site.country) => return Some(Reason::OutsideCountry),
+        Some(_) => {}
+        None => return Some(Reason::CountryUnknown),
     }
+    let address = address::canonical(endpoint.address.ip());
+    if address::is_special_purpose(address) {
+        return None;
+    }
+    let geography = model.geography.as_ref();
+    match geography.and_then(|geography| geography.countries.get(&address)) {
+        Some(country) if permitted.contains(country) => None,
+        Some(_) => Some(Reason::OutsideCountry),
+        None => Some(Reason::CountryUnknown),
+    }
+}
+
+/// How long what `residency` leans on holds: the site's paper, and for a public address the geography.
+pub(super) fn known_until(model: &Model, endpoint: &Endpoint) -> Timestamp {
+    if model.guardrails.residency.is_none() {
+        return Timestamp::MAX;
+    }
+    let site = model.sites.get(&endpoint.site);
+    let paper = site.and_then(|site| model.documents.get(&site.evidence)?.until);
+    let public = !address::is_special_purpose(endpoint.address.ip());
+    let geography = model.geography.as_ref().filter(|_| public).map(|geography| geography.until);
+    paper.into_iter().chain(geography).min().unwrap_or(Timestamp::MAX)
 }
 
 /// The prefixes of a system in their one form: its addresses and its endpoints.
@@ -266,20 +296,13 @@ fn endpoints(model: &Model) -> HashMap<SocketAddr, EndpointEntry> {
                 system,
                 site: endpoint.site.clone(),
                 residency: residency(model, endpoint),
-                dialled: model.sites.get(&endpoint.site).is_some_and(may_be_dialled),
+                known_until: known_until(model, endpoint),
+                dial: model.sites.get(&endpoint.site).map_or(Dial::Never, |site| site.dial),
                 term: Term::approved(model, &endpoint.approval, endpoint.period),
             });
         }
     }
     found
-}
-
-/// A site that waits for a declaration is simply not dialled: nobody can declare anything yet.
-fn may_be_dialled(site: &Site) -> bool {
-    match site.dial {
-        Dial::Always => true,
-        Dial::Declared | Dial::Never => false,
-    }
 }
 
 fn rule(model: &Model, name: &Name, rule: &Rule) -> RuleEntry {
@@ -292,6 +315,19 @@ fn rule(model: &Model, name: &Name, rule: &Rule) -> RuleEntry {
         protocol: rule.protocol,
         methods: http.into_iter().flat_map(|http| http.methods.iter().cloned()).collect(),
         paths: http.into_iter().flat_map(|http| http.paths.iter().cloned()).collect(),
+        upgrade: rule.upgrade,
+        observes: rule.enforcement == Enforcement::Observe,
+        closed: is_closed(model, rule.protocol),
+    }
+}
+
+/// Bytes that nobody here encrypts are none that `encryption` permits; those of others it has to permit.
+pub(super) fn is_closed(model: &Model, protocol: Protocol) -> bool {
+    let Some(encryption) = &model.guardrails.encryption else { return false };
+    match protocol {
+        Protocol::Https | Protocol::Tls => false,
+        Protocol::TlsPassthrough => !encryption.what.passthrough,
+        Protocol::Tcp => true,
     }
 }
 
@@ -336,10 +372,13 @@ fn changes(model: &Model) -> Vec<Timestamp> {
         .values()
         .filter_map(|system| system.upstream.as_ref())
         .flat_map(|upstream| &upstream.endpoints)
-        .map(|it| Term::approved(model, &it.approval, it.period));
+        .flat_map(|it| {
+            let term = Term::approved(model, &it.approval, it.period);
+            [term.since, term.until, known_until(model, it)]
+        });
     let ends: BTreeSet<Timestamp> = rules
-        .chain(endpoints)
         .flat_map(|term| [term.since, term.until])
+        .chain(endpoints)
         .chain([model.interconnection.connection_date])
         .filter(|moment| *moment != Timestamp::MAX)
         .collect();

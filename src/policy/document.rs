@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::model::{Dial, IndividualNumber, PathPattern, Protocol, Side, Zone};
-use super::word::{Country, Enforcement, OfferedVersion, Passthrough, RoundTrip, Upgrade};
+use super::model::{
+    Dial, Enforcement, IndividualNumber, PathPattern, Protocol, RoundTrip, Side, Zone,
+};
+use super::word::{Country, OfferedVersion, Passthrough, Sha256};
 use crate::flow::{Host, Identity, Method, Name, TlsVersion};
 use crate::verdict::Reason;
 use crate::yaml::{
@@ -47,10 +49,11 @@ mapping! {
         optional trust: Named<TrustText>,
         optional systems: Named<SystemText>,
         optional rules: Named<RuleText>,
+        optional declarations: Named<DeclarationText>,
+        optional geography: GeographyText,
         optional scenarios: Vec<ScenarioText>,
     }
     checked { required version: At<Version>, }
-    later { declarations, geography, }
 }
 
 mapping! {
@@ -63,6 +66,15 @@ mapping! {
         required counterparties: Vec<At<String>>,
         required categories: Vec<At<String>>,
         required connection_date: At<Moment>,
+    }
+}
+
+mapping! {
+    /// Where public addresses are registered.
+    GeographyText {
+        required file: At<String>,
+        required sha256: At<Sha256>,
+        required age_max: At<Duration>,
     }
 }
 
@@ -118,9 +130,9 @@ mapping! {
     /// Where endpoints may stand.
     ResidencyText {
         required countries: Vec<At<Country>>,
+        required round_trip: At<RoundTrip>,
         required clause: At<String>,
     }
-    checked { required round_trip: At<RoundTrip>, }
 }
 
 mapping! {
@@ -218,10 +230,19 @@ mapping! {
         required individual_number: At<IndividualNumber>,
         optional idle_timeout: At<Duration>,
         optional response_timeout: At<Duration>,
-    }
-    checked {
         optional enforcement: At<Enforcement>,
-        optional upgrade: At<Upgrade>,
+        optional upgrade: At<bool>,
+    }
+}
+
+mapping! {
+    /// A prepared exception for degraded operation.
+    DeclarationText {
+        optional title: At<String>,
+        required site: At<Name>,
+        required rules: Vec<At<Name>>,
+        required at_most: At<Duration>,
+        required approval: At<Name>,
     }
 }
 
@@ -255,16 +276,19 @@ mapping! {
         optional host: At<String>,
         optional method: At<Method>,
         optional path: At<String>,
+        optional upgrade: At<bool>,
         optional endpoint: At<SocketAddr>,
         optional tls: At<OfferedVersion>,
+        optional declared: Vec<At<Name>>,
         optional at: At<Moment>,
     }
 }
 
 mapping! {
-    /// The answer that is due: one of the two.
+    /// The answer that is due: one of the three.
     ExpectText {
         optional allow: At<Name>,
         optional deny: At<Reason>,
+        optional would_deny: At<Reason>,
     }
 }

@@ -25,7 +25,10 @@ pub fn ending(model: &Model, now: Timestamp) -> Faults {
     let endpoints = upstreams.flat_map(|upstream| &upstream.endpoints);
     let endpoints =
         endpoints.map(|it| (format!("endpoint `{}`", it.address), it.period.until, &it.place));
-    let all = documents.chain(approvals).chain(rules).chain(endpoints);
+    let geography = model.geography.iter();
+    let geography =
+        geography.map(|it| ("the geography file".to_owned(), Some(it.until), &it.place));
+    let all = documents.chain(approvals).chain(rules).chain(endpoints).chain(geography);
     Faults(
         all.filter_map(|(what, until, place)| warning(&what, until?, place, (model, now)))
             .collect(),

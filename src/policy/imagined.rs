@@ -9,9 +9,9 @@ use crate::flow::{
     Request, Revocation, ServerName, Timestamp, TlsVersion,
 };
 use crate::policy::model::{
-    Approval, Dial, Document, Encryption, Endpoint, Guardrail, Guardrails, Http, IndividualNumber,
-    Interconnection, Model, PathPattern, Period, Protocol, RevocationLists, Rule, SegmentPattern,
-    Side, Site, System, Trust, Upstream, Zone,
+    Approval, Dial, Document, Encryption, Endpoint, Enforcement, Guardrail, Guardrails, Http,
+    IndividualNumber, Interconnection, Model, PathPattern, Period, Protocol, RevocationLists,
+    RoundTrip, Rule, SegmentPattern, Side, Site, System, Trust, Upstream, Zone,
 };
 use crate::yaml::Place;
 
@@ -135,6 +135,8 @@ pub(crate) fn rule(from: &[&str], to: &str, protocol: Protocol, http: Option<Htt
         individual_number: IndividualNumber::Permitted,
         idle_timeout: None,
         response_timeout: None,
+        enforcement: Enforcement::Enforce,
+        upgrade: false,
         place: place(8),
     }
 }
@@ -162,6 +164,7 @@ fn guardrails() -> Guardrails {
         destinations: guardrail(names(&["intermediate-server"])),
         reverse_access: guardrail(names(&["online-eligibility"])),
         residency: guardrail(BTreeSet::from(["JP".to_owned()])),
+        round_trip: RoundTrip::Observe,
         content: guardrail(names(&["online-eligibility"])),
         encryption: guardrail(Encryption { versions, mutual: true, passthrough: false }),
     }
@@ -221,6 +224,7 @@ pub(crate) fn law() -> Model {
             name("r1-5"),
             approval(Period { since: Some(connection_date()), until: None }),
         )]),
+        geography: None,
         guardrails: guardrails(),
         sites: BTreeMap::from([
             (name("tokyo"), site("JP", Dial::Always)),
@@ -229,6 +233,7 @@ pub(crate) fn law() -> Model {
         trust: BTreeMap::from([(name("center-ca"), trust)]),
         systems: systems(),
         rules: rules(),
+        declarations: BTreeMap::new(),
         scenarios: Vec::new(),
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::document::{
-    ApprovalText, DocumentText, FileText, GuardrailsText, InterconnectionText, PolicyText,
-    RuleText, ScenarioText, SiteText, SystemText, TrustText,
+    ApprovalText, DeclarationText, DocumentText, FileText, GeographyText, GuardrailsText,
+    InterconnectionText, PolicyText, RuleText, ScenarioText, SiteText, SystemText, TrustText,
 };
 use super::model::Zone;
 use crate::flow::Name;
@@ -26,6 +26,8 @@ pub(super) struct LawText {
     pub(super) trust: Section<TrustText>,
     pub(super) systems: Section<SystemText>,
     pub(super) rules: Section<RuleText>,
+    pub(super) declarations: Section<DeclarationText>,
+    pub(super) geography: Option<GeographyText>,
     pub(super) scenarios: Vec<ScenarioText>,
 }
 
@@ -55,7 +57,9 @@ fn check_sections(files: &[FileText], faults: &mut Faults) -> Sections {
     let mut seen = Sections::new();
     for (key, place) in files.iter().flat_map(|file| &file.sections) {
         match seen.get(key) {
-            Some(first) if COUNCIL.contains(&&**key) => faults.push(duplicate(key, place, first)),
+            Some(first) if COUNCIL.contains(&&**key) || &**key == "geography" => {
+                faults.push(duplicate(key, place, first))
+            }
             Some(_) => {}
             None => drop(seen.insert(Arc::clone(key), place.clone())),
         }
@@ -95,12 +99,14 @@ impl LawText {
         self.timezone = self.timezone.take().or(file.timezone);
         self.interconnection = self.interconnection.take().or(file.interconnection);
         self.guardrails = self.guardrails.take().or(file.guardrails);
+        self.geography = self.geography.take().or(file.geography);
         extend(&mut self.documents, file.documents, faults);
         extend(&mut self.approvals, file.approvals, faults);
         extend(&mut self.sites, file.sites, faults);
         extend(&mut self.trust, file.trust, faults);
         extend(&mut self.systems, file.systems, faults);
         extend(&mut self.rules, file.rules, faults);
+        extend(&mut self.declarations, file.declarations, faults);
         self.scenarios.extend(file.scenarios.into_iter().flatten());
     }
 }

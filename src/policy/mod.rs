@@ -6,8 +6,11 @@ pub mod compare;
 mod compile;
 mod document;
 pub mod engine;
+mod example;
 mod expiry;
 pub mod explain;
+mod geography;
+mod guardrail;
 #[cfg(test)]
 pub(crate) mod imagined;
 pub mod mask;
@@ -17,20 +20,24 @@ mod pattern;
 pub mod proof;
 mod resolve;
 pub mod scenario;
+mod unserved;
 mod word;
 
 pub use agreement::Expected;
-pub use engine::Engine;
+pub use engine::{Engine, Opened};
 pub use expiry::ending;
 pub use mask::Masked;
 pub use model::Model;
+pub use unserved::unserved;
+pub(crate) use word::digest;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::appliance::{Appliance, Mode};
 use crate::flow::Name;
-use crate::yaml::{Fault, Faults, Severity, SourceFile};
+use crate::yaml::{Fault, Faults, Severity, SourceFile, joined};
 
 /// A law that can be put in force, and what somebody should look at.
 #[derive(Debug)]
@@ -43,7 +50,8 @@ pub struct Law {
     pub scenarios: usize,
 }
 
-/// Reads, resolves, proves and compiles a law and runs its scenarios; with a box also what the two must agree on.
+/// Reads, resolves, proves and compiles a law and runs its scenarios; with a box also what the two must agree on. Beside
+/// the law's `*.yaml` stands the file that [`geography_file`] names, where it names one.
 ///
 /// # Errors
 /// Every fault found, in one go.
@@ -78,12 +86,23 @@ pub fn imagine(
 /// What the files mean. A file that cannot be read to its end would make everything it declares look unknown, so
 /// that names are only looked up where all can be.
 fn mean(files: &[SourceFile], faults: &mut Faults) -> Option<Model> {
-    if files.is_empty() {
+    let (law, data): (Vec<_>, Vec<_>) = files.iter().cloned().partition(SourceFile::is_law);
+    if law.is_empty() {
         faults.push(Fault::nowhere("no_files", "the law has no files"));
     }
-    let texts: Vec<_> = files.iter().map(|file| document::parse(file, faults)).collect();
+    let texts: Vec<_> = law.iter().map(|file| document::parse(file, faults)).collect();
     let whole: Vec<_> = texts.into_iter().collect::<Option<_>>()?;
-    resolve::resolve(merge::merge(whole, faults), faults)
+    resolve::resolve(merge::merge(whole, faults), &data, faults)
+}
+
+/// The file that the law's `geography` names, as it has to be read and put beside the law's own files under this name.
+pub fn geography_file(files: &[SourceFile]) -> Option<PathBuf> {
+    // Few laws have one, and those that have none are not parsed twice for it.
+    let named = |file: &&SourceFile| memchr::memmem::find(&file.bytes, b"geography").is_some();
+    files.iter().filter(|file| file.is_law()).filter(named).find_map(|file| {
+        let written = document::parse(file, &mut Faults::new())?.text.geography?.file?;
+        Some(joined(&written.place, &written.value))
+    })
 }
 
 /// Proves what is left where there are mistakes, so that all are shown in one go; its warnings then mean nothing.
@@ -121,7 +140,7 @@ fn prove(
 /// entry that was written wrongly, and its place is told already.
 fn forbids(fault: &Fault) -> bool {
     fault.severity == Severity::Error
-        && ["reverse_access", "individual_number"].contains(&fault.code)
+        && ["reverse_access", "individual_number", "encryption"].contains(&fault.code)
 }
 
 /// The listeners of the box that take nothing.

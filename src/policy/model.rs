@@ -3,14 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::flow::{Host, Identity, Method, Name, Timestamp, TlsVersion};
-use crate::verdict::Reason;
+pub use super::example::{Expectation, Scenario, ScenarioFlow};
+pub use super::guardrail::{Encryption, Guardrail, Guardrails, RoundTrip};
+
+use crate::flow::{Host, Identity, Method, Name, Timestamp};
 use crate::yaml::Place;
 
 /// The whole law.
@@ -24,6 +26,8 @@ pub struct Model {
     pub documents: BTreeMap<Name, Document>,
     /// The council's decisions that rules and endpoints stand on.
     pub approvals: BTreeMap<Name, Approval>,
+    /// Where public addresses are registered, if a file says it.
+    pub geography: Option<Geography>,
     /// What no rule may widen.
     pub guardrails: Guardrails,
     /// Where endpoints stand.
@@ -34,8 +38,38 @@ pub struct Model {
     pub systems: BTreeMap<Name, System>,
     /// The only ways to pass.
     pub rules: BTreeMap<Name, Rule>,
+    /// Prepared exceptions for degraded operation (縮退運転); nothing is open by being written.
+    pub declarations: BTreeMap<Name, Declaration>,
     /// The law's own tests.
     pub scenarios: Vec<Scenario>,
+}
+
+/// What the pinned geography file says of the addresses in the law.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Geography {
+    /// The country of each public endpoint address that it knows, ISO 3166-1 alpha-2.
+    pub countries: BTreeMap<IpAddr, String>,
+    /// From when on it is too old to be believed: its own date and `age_max`.
+    pub until: Timestamp,
+    /// Where it is written.
+    pub place: Place,
+}
+
+/// A prepared exception: while it is open its site may be dialled for its rules.
+#[derive(Debug, Clone)]
+pub struct Declaration {
+    /// Its title.
+    pub title: Option<String>,
+    /// The site that it opens.
+    pub site: Name,
+    /// The rules that it opens it for.
+    pub rules: BTreeSet<Name>,
+    /// The longest it may stay open.
+    pub at_most: Duration,
+    /// The approval it stands on.
+    pub approval: Name,
+    /// Where it is written.
+    pub place: Place,
 }
 
 /// A fixed offset from UTC, in seconds east. `Asia/Tokyo` is +09:00: Japan has kept no daylight saving time since 1952.
@@ -103,43 +137,6 @@ pub struct Approval {
     pub period: Period,
     /// Where it is written.
     pub place: Place,
-}
-
-/// The guardrails, each present only where written.
-#[derive(Debug, Clone, Default)]
-pub struct Guardrails {
-    /// The only systems that may be a destination.
-    pub destinations: Option<Guardrail<BTreeSet<Name>>>,
-    /// The systems that may never open a connection.
-    pub reverse_access: Option<Guardrail<BTreeSet<Name>>>,
-    /// The countries in which endpoints may stand, ISO 3166-1 alpha-2.
-    pub residency: Option<Guardrail<BTreeSet<String>>>,
-    /// The systems toward which no individual number may go.
-    pub content: Option<Guardrail<BTreeSet<Name>>>,
-    /// TLS on both legs.
-    pub encryption: Option<Guardrail<Encryption>>,
-}
-
-/// One guardrail: what it says, the clause it comes from, where it is written.
-#[derive(Debug, Clone)]
-pub struct Guardrail<T> {
-    /// What it says.
-    pub what: T,
-    /// The clause behind it.
-    pub clause: Option<String>,
-    /// Where it is written.
-    pub place: Place,
-}
-
-/// The `encryption` guardrail.
-#[derive(Debug, Clone)]
-pub struct Encryption {
-    /// The permitted versions; never empty, only 1.2 and 1.3.
-    pub versions: BTreeSet<TlsVersion>,
-    /// Whether both sides must show a certificate.
-    pub mutual: bool,
-    /// Whether TLS may pass unterminated.
-    pub passthrough: bool,
 }
 
 /// Where endpoints stand.
@@ -261,6 +258,27 @@ pub enum Protocol {
     Https,
     /// Any bytes over TLS, terminated and re-originated.
     Tls,
+    /// Any bytes over TLS that is not terminated: only its `ClientHello` is read.
+    TlsPassthrough,
+    /// Any bytes; the destination is known by its address alone.
+    Tcp,
+}
+
+impl Protocol {
+    /// As in the law's files.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Tls => "tls",
+            Self::TlsPassthrough => "tls_passthrough",
+            Self::Tcp => "tcp",
+        }
+    }
+
+    /// Whether nobody here can read what is inside.
+    pub const fn is_opaque(self) -> bool {
+        matches!(self, Self::TlsPassthrough | Self::Tcp)
+    }
 }
 
 /// One way to pass.
@@ -288,8 +306,21 @@ pub struct Rule {
     pub idle_timeout: Option<Duration>,
     /// An upstream that takes longer is given up; the box's where `None`.
     pub response_timeout: Option<Duration>,
+    /// Whether what does not fit its request facts is refused or only recorded.
+    pub enforcement: Enforcement,
+    /// Whether a request may switch to another protocol (RFC 9110 §7.8).
+    pub upgrade: bool,
     /// Where it is written.
     pub place: Place,
+}
+
+/// What a rule does about requests that do not fit it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enforcement {
+    /// They are refused.
+    Enforce,
+    /// They pass and are recorded as *would deny*. Only method, path and upgrade (and content) are relaxed.
+    Observe,
 }
 
 /// What the rule says about individual numbers.
@@ -297,6 +328,8 @@ pub struct Rule {
 pub enum IndividualNumber {
     /// They may pass (the lawful case toward the intermediate server).
     Permitted,
+    /// They are looked for, and may not pass.
+    Forbidden,
     /// Nobody looks.
     Unseen,
 }
@@ -326,57 +359,6 @@ pub enum SegmentPattern {
     Literal(Box<str>),
     /// `*`: any one segment that is not empty.
     Any,
-}
-
-/// One test of the law by itself.
-#[derive(Debug, Clone)]
-pub struct Scenario {
-    /// What it shows.
-    pub title: String,
-    /// The facts that are named.
-    pub flow: ScenarioFlow,
-    /// The answer that is due.
-    pub expect: Expectation,
-    /// Where it is written.
-    pub place: Place,
-}
-
-/// The facts of a scenario; what is not named takes the most favourable value.
-#[derive(Debug, Clone, Default)]
-pub struct ScenarioFlow {
-    /// The source address.
-    pub from: Option<std::net::IpAddr>,
-    /// The address it was opened to.
-    pub to_address: Option<SocketAddr>,
-    /// The listener.
-    pub listener: Option<Name>,
-    /// Names in the client certificate.
-    pub identities: Vec<Identity>,
-    /// The destination.
-    pub to: Option<Name>,
-    /// The server name asked for; the destination's where `None`.
-    pub server_name: Option<String>,
-    /// The request's host; the server name where `None`.
-    pub host: Option<String>,
-    /// The method.
-    pub method: Option<Method>,
-    /// The path.
-    pub path: Option<String>,
-    /// The endpoint dialled.
-    pub endpoint: Option<SocketAddr>,
-    /// The TLS version.
-    pub tls: Option<TlsVersion>,
-    /// When.
-    pub at: Option<Timestamp>,
-}
-
-/// What a scenario expects.
-#[derive(Debug, Clone)]
-pub enum Expectation {
-    /// Allowed by this rule.
-    Allow(Name),
-    /// Refused for this reason.
-    Deny(Reason),
 }
 
 impl fmt::Display for PathPattern {

@@ -8,7 +8,7 @@ use crate::flow::{
     Alpn, Certificate, Chain, Flow, Hello, Host, Identity, Method, Name, Paper, Path, Peer,
     Request, Revocation, ServerName, Timestamp, TlsVersion,
 };
-use crate::policy::engine::{Engine, matches};
+use crate::policy::engine::{Engine, Opened, matches};
 use crate::policy::model::{
     Expectation, Http, PathPattern, Protocol, Rule, Scenario, ScenarioFlow, SegmentPattern, System,
 };
@@ -22,6 +22,8 @@ pub fn run(engine: &Engine) -> Faults {
 
 /// The answer to an imagined flow. A path that is none is a malformed request, unless the law refuses before it.
 pub fn verdict(engine: &Engine, facts: &ScenarioFlow, at: Timestamp) -> Verdict {
+    let declared = engine.with_declarations(&opened(engine, facts, at));
+    let engine = if facts.declared.is_empty() { engine } else { &declared };
     judged(engine, &flow(engine, facts, at), facts.path.as_deref())
 }
 
@@ -47,12 +49,25 @@ pub fn flow(engine: &Engine, facts: &ScenarioFlow, at: Timestamp) -> Flow {
     let to_address = facts.to_address.unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 443)));
     let mut flow = Flow::arrival(at, source, to_address, facts.listener.clone());
     let Some(server_name) = server_name else { return flow };
-    flow.paper = Some(Arc::new(imagined.paper(source)));
-    flow.request = imagined.request(source, &server_name);
+    let sight = imagined.sight(source, &server_name);
     flow.endpoint = imagined.endpoint(&server_name);
-    flow.peer = flow.endpoint.and_then(|_| imagined.peer(&server_name));
-    flow.hello = Some(Arc::new(imagined.hello(source, server_name)));
+    if sight != Sight::Bytes {
+        flow.paper = (sight == Sight::Inside).then(|| Arc::new(imagined.paper(source)));
+        flow.request = imagined.request(source, &server_name);
+        flow.peer = flow.endpoint.and_then(|_| imagined.peer(&server_name));
+        flow.hello = Some(Arc::new(imagined.hello(source, server_name)));
+    }
     flow
+}
+
+/// The declarations that are open in it: since this very moment, for as long as the law permits.
+pub(super) fn opened(engine: &Engine, facts: &ScenarioFlow, at: Timestamp) -> Vec<Opened> {
+    let opened = |declaration: &Name| Opened {
+        declaration: declaration.clone(),
+        since: at,
+        until: Timestamp::MAX,
+    };
+    facts.declared.iter().filter(|_| !engine.model().declarations.is_empty()).map(opened).collect()
 }
 
 /// When a scenario takes place: where it says, else when its expected rule begins, else on the connection date.
@@ -66,7 +81,7 @@ fn moment(engine: &Engine, scenario: &Scenario) -> Timestamp {
     };
     let rule_begins = || match &scenario.expect {
         Expectation::Allow(rule) => begins(rule).map_or(date, |begin| begin.max(date)),
-        Expectation::Deny(_) => date,
+        Expectation::Deny(_) | Expectation::WouldDeny(_) => date,
     };
     scenario.flow.at.unwrap_or_else(rule_begins)
 }
@@ -77,11 +92,17 @@ fn failure(engine: &Engine, scenario: &Scenario) -> Option<Fault> {
     let expected = match &scenario.expect {
         Expectation::Allow(rule) => format!("allow by `{rule}`"),
         Expectation::Deny(reason) => format!("deny `{reason}`"),
+        Expectation::WouldDeny(reason) => format!("allow that would be deny `{reason}`"),
     };
     let holds = match (&scenario.expect, &happened) {
-        (Expectation::Allow(rule), Verdict::Allow(allowed)) => *rule == allowed.rule,
+        (Expectation::Allow(rule), Verdict::Allow(allowed)) => {
+            *rule == allowed.rule && allowed.would_deny.is_none()
+        }
         (Expectation::Deny(reason), Verdict::Deny(denied)) => *reason == denied.reason,
-        (Expectation::Allow(_) | Expectation::Deny(_), _) => false,
+        (Expectation::WouldDeny(reason), Verdict::Allow(allowed)) => {
+            allowed.would_deny == Some(*reason)
+        }
+        (Expectation::Allow(_) | Expectation::Deny(_) | Expectation::WouldDeny(_), _) => false,
     };
     (!holds).then(|| Fault {
         code: "scenario",
@@ -101,7 +122,10 @@ fn failure(engine: &Engine, scenario: &Scenario) -> Option<Fault> {
 
 fn shown(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Allow(allowed) => format!("allow by `{}`", allowed.rule),
+        Verdict::Allow(allowed) => {
+            let would = allowed.would_deny.map(|reason| format!(", would be deny `{reason}`"));
+            format!("allow by `{}`{}", allowed.rule, would.unwrap_or_default())
+        }
         Verdict::Deny(denied) => format!("deny `{}` at {}", denied.reason, denied.stage),
         Verdict::NotYet(not_yet) => {
             format!("not decided: facts are missing after {}", not_yet.stage)
@@ -119,6 +143,17 @@ fn notes(verdict: &Verdict, at: Timestamp) -> Vec<String> {
         }));
     }
     notes
+}
+
+/// How far somebody at this place can see into a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    /// TLS is terminated here.
+    Inside,
+    /// Only the `ClientHello` is read.
+    Hello,
+    /// Bytes, of which nothing is known.
+    Bytes,
 }
 
 /// A flow in the making.
@@ -174,6 +209,19 @@ impl<'a> Imagined<'a> {
         server_name.or_else(|| system.identities.iter().find_map(dns))
     }
 
+    /// What is named is seen, whatever the rule speaks.
+    fn sight(self, source: IpAddr, server_name: &ServerName) -> Sight {
+        let facts = self.facts;
+        let named = facts.server_name.is_some() || facts.tls.is_some();
+        match self.engine.protocol_of(facts.listener.as_ref(), source, server_name) {
+            _ if !facts.identities.is_empty() => Sight::Inside,
+            Some(Protocol::TlsPassthrough) => Sight::Hello,
+            Some(Protocol::Tcp) if named => Sight::Hello,
+            Some(Protocol::Tcp) => Sight::Bytes,
+            Some(Protocol::Https | Protocol::Tls) | None => Sight::Inside,
+        }
+    }
+
     fn hello(self, source: IpAddr, server_name: ServerName) -> Hello {
         let encryption = self.engine.model().guardrails.encryption.as_ref();
         let best = encryption.and_then(|guardrail| guardrail.what.versions.last().copied());
@@ -214,7 +262,7 @@ impl<'a> Imagined<'a> {
                 None => host_of(server_name).cloned(),
             },
             path: Path::parse(written).ok()?,
-            upgrade: false,
+            upgrade: self.facts.upgrade,
         })
     }
 

@@ -1,6 +1,8 @@
-//! The words and small values of the law's files: what each may be, and which ones this version does not speak yet.
+//! The words and small values of the law's files: what each may be.
 
-use super::model::{Dial, IndividualNumber, PathPattern, Protocol, Side, Zone};
+use super::model::{
+    Dial, Enforcement, IndividualNumber, PathPattern, Protocol, RoundTrip, Side, Zone,
+};
 use super::pattern;
 use crate::flow::TlsVersion;
 use crate::verdict::Reason;
@@ -76,34 +78,42 @@ impl Scalar for PathPattern {
     }
 }
 
-/// `upgrade: false`; true comes later.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Upgrade;
-
-impl Scalar for Upgrade {
-    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
-        if bool::parse(written)? { Err(Wrong::not_yet("`upgrade: true`")) } else { Ok(Self) }
-    }
-}
-
-/// `enforcement: enforce`; `observe` comes later.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Enforcement;
-
 impl Word for Enforcement {
     const DUE: &'static str = "a word for `enforcement`";
-    const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("enforce", Some(Self)), ("observe", None)];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("enforce", Self::Enforce), ("observe", Self::Observe)];
 }
-
-/// `round_trip: observe`; `enforce` comes later.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RoundTrip;
 
 impl Word for RoundTrip {
     const DUE: &'static str = "a word for `round_trip`";
-    const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("observe", Some(Self)), ("enforce", None)];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("observe", Self::Observe), ("enforce", Self::Enforce)];
+}
+
+/// A SHA-256 digest as `sha256sum` writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sha256(pub(super) [u8; 32]);
+
+impl Scalar for Sha256 {
+    fn parse(written: Written<'_>) -> Result<Self, Wrong> {
+        let due = "a SHA-256 digest: 64 hexadecimal digits, lower case";
+        // All digits would be a number to some readers, so that quotes may be there.
+        let text = written.text.trim();
+        digest(text).map(Self).ok_or_else(|| Wrong::value(format!("{} is not {due}", quoted(text))))
+    }
+}
+
+/// 64 hexadecimal digits in lower case as bytes.
+pub(crate) fn digest(text: &str) -> Option<[u8; 32]> {
+    let lower = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
+    if text.len() != 64 || !text.bytes().all(lower) {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 /// Whether TLS may pass unterminated.
@@ -117,8 +127,8 @@ pub(super) enum Passthrough {
 
 impl Word for Passthrough {
     const DUE: &'static str = "a word for `passthrough`";
-    const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("allowed", Some(Self::Allowed)), ("refused", Some(Self::Refused))];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("allowed", Self::Allowed), ("refused", Self::Refused)];
 }
 
 /// The version that a scenario's client offers: also one that no law can permit.
@@ -127,43 +137,37 @@ pub(super) struct OfferedVersion(pub(super) TlsVersion);
 
 impl Word for OfferedVersion {
     const DUE: &'static str = "a TLS version";
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[
-        ("1.3", Some(Self(TlsVersion::Tls13))),
-        ("1.2", Some(Self(TlsVersion::Tls12))),
-        ("old", Some(Self(TlsVersion::Old))),
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("1.3", Self(TlsVersion::Tls13)),
+        ("1.2", Self(TlsVersion::Tls12)),
+        ("old", Self(TlsVersion::Old)),
     ];
 }
 
 impl Word for Dial {
     const DUE: &'static str = "a word for `dial`";
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[
-        ("always", Some(Self::Always)),
-        ("declared", Some(Self::Declared)),
-        ("never", Some(Self::Never)),
-    ];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("always", Self::Always), ("declared", Self::Declared), ("never", Self::Never)];
 }
 
 impl Word for Side {
     const DUE: &'static str = "a side";
-    const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("union", Some(Self::Union)), ("center", Some(Self::Center))];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("union", Self::Union), ("center", Self::Center)];
 }
 
 impl Word for Protocol {
     const DUE: &'static str = "a protocol";
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[
-        ("https", Some(Self::Https)),
-        ("tls", Some(Self::Tls)),
-        ("tls_passthrough", None),
-        ("tcp", None),
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("https", Self::Https),
+        ("tls", Self::Tls),
+        ("tls_passthrough", Self::TlsPassthrough),
+        ("tcp", Self::Tcp),
     ];
 }
 
 impl Word for IndividualNumber {
     const DUE: &'static str = "a word for `individual_number`";
-    const WORDS: &'static [(&'static str, Option<Self>)] = &[
-        ("permitted", Some(Self::Permitted)),
-        ("forbidden", None),
-        ("unseen", Some(Self::Unseen)),
-    ];
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("permitted", Self::Permitted), ("forbidden", Self::Forbidden), ("unseen", Self::Unseen)];
 }

@@ -11,7 +11,6 @@ use tokio::task::spawn_local;
 use tokio::time::Instant;
 
 use super::accept::{Admission, Arrival};
-use super::body::Count;
 use super::clock;
 use super::cut::Cut;
 use super::ended::Ended;
@@ -19,6 +18,7 @@ use super::paper::Presented;
 use super::permit::Opened;
 use super::snapshot::Snapshot;
 use super::stream::Stream;
+use super::switch::Switched;
 use super::upstream::UpstreamPeer;
 use super::worker::Worker;
 use crate::flow::{Flow, Hello, Name, Paper, Request, ServerName, Timestamp};
@@ -49,6 +49,7 @@ pub(super) struct Connection {
     facts: RefCell<Facts>,
     opened: OnceCell<Opened>,
     rule: OnceCell<(Name, Arc<RuleMetrics>)>,
+    switched: RefCell<Option<Switched>>,
     relayed_to: OnceCell<(SocketAddr, Arc<UpstreamPeer>)>,
     began: Instant,
     to_upstream: Cell<u64>,
@@ -81,6 +82,7 @@ impl Connection {
             facts: RefCell::default(),
             opened: OnceCell::new(),
             rule: OnceCell::new(),
+            switched: RefCell::default(),
             relayed_to: OnceCell::new(),
             began: Instant::now(),
             to_upstream: Cell::new(0),
@@ -119,6 +121,16 @@ impl Connection {
 
     pub(super) fn hello(&self) -> Option<Arc<Hello>> {
         self.facts.borrow().hello.clone()
+    }
+
+    /// The answer under way is its last: then it is a relay to what the request switched to.
+    pub(super) fn switch_to(&self, switched: Switched) {
+        self.switched.replace(Some(switched));
+    }
+
+    /// What it switches to, taken once.
+    pub(super) fn take_switched(&self) -> Option<Switched> {
+        self.switched.take()
     }
 
     /// From now on it is a relay to this judged address.
@@ -366,27 +378,5 @@ pub(super) fn request_facts(
         method: engine.mask_method(&request.method),
         host: host.map(|host| engine.mask_host(host.as_str())),
         path: engine.mask_path(&request.path),
-    }
-}
-
-/// Counts the request bytes of a connection under a rule.
-#[derive(Debug)]
-pub(super) struct Upward {
-    connection: Rc<Connection>,
-    metrics: Arc<RuleMetrics>,
-}
-
-impl Upward {
-    pub(super) fn new(connection: &Rc<Connection>, metrics: &Arc<RuleMetrics>) -> Self {
-        Self { connection: Rc::clone(connection), metrics: Arc::clone(metrics) }
-    }
-}
-
-impl Count for Upward {
-    fn count(&self, bytes: u64) {
-        if bytes > 0 {
-            self.connection.count_to_upstream(bytes);
-            self.metrics.to_upstream(bytes);
-        }
     }
 }

@@ -3,22 +3,25 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use http::request::Parts;
-use http::{Method as HttpMethod, Response, StatusCode, Version};
+use http::{HeaderValue, Method as HttpMethod, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::body::{RequestBody, ResponseBody};
-use super::connection::{Connection, Upward, request_facts};
+use super::connection::{Connection, request_facts};
 use super::exchange::Exchange;
 use super::header::{self, Hop};
 use super::http::{Aborted, Stopped};
 use super::patience::Patience;
 use super::permit::RequestPermit;
-use super::pool::{Checkout, SendError};
-use super::route::{Blocked, Pooled, route};
+use super::pool::{Checkout, SendError, Taken};
+use super::route::{Blocked, Pooled, Switching, route};
 use super::snapshot::Snapshot;
 use super::stream::Registered;
+use super::switch::{Leg, Prefixed, Switched};
+use super::upward::Upward;
 use super::{clock, judge};
 use crate::flow::{Flow, Request};
 use crate::ledger::Body;
@@ -46,6 +49,8 @@ struct Passage<'a> {
     metrics: Arc<RuleMetrics>,
     registered: Registered,
     checkout: Checkout,
+    /// Where the request asks for another protocol: what is left when it gets it.
+    taken: Option<Taken>,
 }
 
 /// Why an attempt did not lead to an answer of the upstream.
@@ -102,6 +107,7 @@ impl Work<'_> {
         is_last: bool,
     ) -> Result<Response<ResponseBody>, Setback> {
         let Again { mut parts, body, is_prepared } = again;
+        let protocol = self.protocol(&parts).map_err(Setback::Stopped)?;
         let (mut passage, permit) =
             self.pass().await.map_err(|blocked| Setback::Stopped(blocked.into()))?;
         let spare = (!is_last && passage.may_repeat(&parts, body.as_ref())).then(|| parts.clone());
@@ -109,12 +115,18 @@ impl Work<'_> {
             passage.checkout.give_back();
             return Err(Setback::Stopped(stopped));
         }
+        if let Some(protocol) = protocol {
+            header::switch(&mut parts.headers, protocol);
+        }
         if body.is_some() {
             header::frame(&mut parts);
         }
         let outgoing = http::Request::from_parts(parts, passage.body(body));
         match passage.send(permit, outgoing).await {
-            Sent::Head(response) => passage.answer(response),
+            Sent::Head(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                passage.switch(response).await
+            }
+            Sent::Head(response) => Ok(passage.answer(response)),
             Sent::Failed(error) => Err(passage.failed(error, spare, is_last)),
             Sent::TimedOut => Err(passage.timed_out()),
             Sent::Cut(reason) => Err(self.cut(reason)),
@@ -124,8 +136,7 @@ impl Work<'_> {
     /// Judged, recorded, permitted; with a connection to send on.
     async fn pass(&self) -> Result<(Passage<'_>, RequestPermit), Blocked> {
         let mut flow = self.flow();
-        let (mut checkout, allowed) =
-            route(self.connection, self.snapshot, &mut flow, &Pooled).await?;
+        let ((mut checkout, taken), allowed) = self.reach(&mut flow).await?;
         // From here on a new law sees it; what was swapped while it was routed is looked at once.
         let registered = Registered::new(self.connection, flow.clone(), checkout.peer());
         if let Some(denied) = judge::late(self.connection, self.snapshot, &flow) {
@@ -135,13 +146,36 @@ impl Work<'_> {
         let metrics = self.count(&allowed);
         match self.permit(&allowed).await {
             Ok(permit) => {
-                Ok((Passage { work: self, allowed, metrics, registered, checkout }, permit))
+                Ok((Passage { work: self, allowed, metrics, registered, checkout, taken }, permit))
             }
             Err(blocked) => {
                 checkout.give_back();
                 Err(blocked)
             }
         }
+    }
+
+    /// From the pool; where another protocol is asked for, on a connection of its own.
+    async fn reach(
+        &self,
+        flow: &mut Flow,
+    ) -> Result<((Checkout, Option<Taken>), Allowed), Blocked> {
+        if self.judged.upgrade {
+            let routed = Box::pin(route(self.connection, self.snapshot, flow, &Switching)).await;
+            routed.map(|((checkout, taken), allowed)| ((checkout, Some(taken)), allowed))
+        } else {
+            let routed = route(self.connection, self.snapshot, flow, &Pooled).await;
+            routed.map(|(checkout, allowed)| ((checkout, None), allowed))
+        }
+    }
+
+    /// What it asks to switch to. Another HTTP would carry requests that nobody judges.
+    fn protocol(&self, parts: &Parts) -> Result<Option<HeaderValue>, Stopped> {
+        if !self.judged.upgrade {
+            return Ok(None);
+        }
+        let asked = header::asked_protocol(&parts.headers);
+        asked.map(Some).map_err(Stopped::malformed)
     }
 
     fn flow(&self) -> Flow {
@@ -171,6 +205,9 @@ impl Work<'_> {
         let opened = self.connection.opened().ok_or(Blocked::Unwritable)?;
         let kept = self.connection.append(self.snapshot, body).await;
         let receipt = kept.map_err(|_refused| Blocked::Unwritable)?;
+        if let Some(reason) = allowed.would_deny {
+            self.connection.worker.shared.metrics.would_deny(&allowed.rule, reason);
+        }
         RequestPermit::claim(receipt, opened).map_err(|_ours| Blocked::Unwritable)
     }
 
@@ -247,13 +284,8 @@ impl Passage<'_> {
         }
     }
 
-    fn answer(self, response: Response<Incoming>) -> Result<Response<ResponseBody>, Setback> {
+    fn answer(self, response: Response<Incoming>) -> Response<ResponseBody> {
         let (head, incoming) = response.into_parts();
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(
-                self.stopped(Reason::UpstreamFailed, "the upstream switched protocols unasked")
-            );
-        }
         let limit = self.work.snapshot.response_timeout(&self.allowed.rule);
         let (code, began) = (head.status.as_u16(), self.work.began);
         let exchange = Exchange::new(
@@ -263,7 +295,32 @@ impl Passage<'_> {
             code,
             began,
         );
-        Ok(Response::from_parts(head, ResponseBody::relayed(incoming, exchange, limit)))
+        Response::from_parts(head, ResponseBody::relayed(incoming, exchange, limit))
+    }
+
+    /// The upstream takes the other protocol: after this answer bytes go both ways.
+    async fn switch(
+        mut self,
+        response: Response<Incoming>,
+    ) -> Result<Response<ResponseBody>, Setback> {
+        let Some(taken) = self.taken.take().filter(|_| self.registered.stream().is_sent.get())
+        else {
+            return Err(
+                self.stopped(Reason::UpstreamFailed, "the upstream switched protocols unasked")
+            );
+        };
+        let Ok((first, stream)) = taken.stream().await else {
+            return Err(self.stopped(Reason::UpstreamFailed, "the upstream broke off its switch"));
+        };
+        let code = response.status().as_u16();
+        self.metrics.request(code, self.work.began.elapsed());
+        self.work.connection.count_outcome(code);
+        let stream: Box<dyn Leg> = Box::new(stream);
+        let upstream = Prefixed::new(first, stream);
+        let idle = self.work.snapshot.idle_timeout(Some(&self.allowed.rule));
+        let switched = Switched::new(upstream, self.registered, self.metrics, idle);
+        self.work.connection.switch_to(switched);
+        Ok(response.map(|_none| ResponseBody::own(Bytes::new())))
     }
 
     fn failed(self, error: SendError, spare: Option<Parts>, is_last: bool) -> Setback {

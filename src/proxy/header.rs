@@ -232,6 +232,40 @@ pub(crate) fn frame(request: &mut Parts) {
     }
 }
 
+/// The protocols that a request asks to switch to (RFC 9110 §7.8).
+///
+/// # Errors
+/// In our own words: it does not say so twice, as it must, or it asks for HTTP by another name, in which requests would
+/// pass that nobody judges.
+pub(crate) fn asked_protocol(headers: &HeaderMap) -> Result<HeaderValue, &'static str> {
+    let mut values = headers.get_all(UPGRADE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return Err("a switch of protocols needs one `Upgrade`");
+    };
+    if !names_upgrade(headers) {
+        return Err("`Connection` does not name `Upgrade`");
+    }
+    let protocols = value.to_str().unwrap_or_default().to_ascii_lowercase();
+    let is_http = |token: &str| ["http", "h2", "h2c", "h3", "tls"].contains(&token);
+    let mut names =
+        protocols.split(',').map(|token| token.trim().split('/').next().unwrap_or_default());
+    if names.any(|name| name.is_empty() || is_http(name)) {
+        return Err("a switch to another HTTP, or to nothing, is not passed on");
+    }
+    Ok(value.clone())
+}
+
+fn names_upgrade(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|it| it.trim().eq_ignore_ascii_case("upgrade"))
+}
+
+/// Gives a message of HTTP/1.1 the two fields of a switch of protocols, which are this hop's own.
+pub(crate) fn switch(headers: &mut HeaderMap, protocol: HeaderValue) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, protocol);
+}
+
 /// Takes out of trailers, in either direction, what only a head may have (RFC 9110 §6.5.1): framing, routing,
 /// credentials, and what a head is cleaned of.
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {

@@ -3,6 +3,7 @@
 
 use std::rc::Rc;
 
+use http::header::UPGRADE;
 use http::{StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
@@ -95,7 +96,12 @@ async fn answer_to(
         Err(aborted) => return Err(aborted),
     };
     let received = response.version();
+    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let protocol = response.headers().get(UPGRADE).filter(|_| switched).cloned();
     header::backward(response.headers_mut(), received, &snapshot.appliance.name);
+    if let Some(protocol) = protocol {
+        header::switch(response.headers_mut(), protocol);
+    }
     *response.version_mut() = version;
     response.body_mut().keep(answer);
     Ok(response)

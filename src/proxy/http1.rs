@@ -18,6 +18,7 @@ use super::ended::{Ended, broke_tls};
 use super::http;
 use super::refusal::{Refusal, Side};
 use super::socket;
+use super::switch::Prefixed;
 use super::wire::{Ending, Exchange, Guard, Late, Patience, Place, Watch};
 use crate::verdict::{Denied, Reason, Stage};
 
@@ -133,6 +134,10 @@ async fn end<S>(connection: &Rc<Connection>, guard: Guard<S>, turn: Turn) -> End
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if let (Turn::Done(true), Some(switched)) = (&turn, connection.take_switched()) {
+        let (said, stream) = guard.into_parts();
+        return switched.relay(connection, Prefixed::new(said.freeze(), stream)).await;
+    }
     let exchange = Rc::clone(guard.exchange());
     match turn {
         Turn::Cut(reason) => Ended::Cut(reason),

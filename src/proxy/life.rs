@@ -43,8 +43,12 @@ pub(super) async fn live(connection: Rc<Connection>, stream: StdStream) {
     let Some(shaken) = Box::pin(handshake(&connection, stream)).await else { return };
     let admitted = identify(&connection, &shaken).await;
     let ended = match (shaken.protocol, admitted) {
-        (Protocol::Tls, true) => Box::pin(relayed(&connection, shaken.stream)).await,
-        (Protocol::Tls, false) => turn_away(shaken.stream).await,
+        (Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp, true) => {
+            Box::pin(relayed(&connection, shaken.stream)).await
+        }
+        (Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp, false) => {
+            turn_away(shaken.stream).await
+        }
         // On `https` a refusal is said in HTTP, to the first request, also when it came before.
         (Protocol::Https, _) if shaken.alpn == Some(Alpn::H2) => {
             http2::serve(&connection, Box::new(shaken.stream)).await
@@ -82,11 +86,16 @@ async fn shake(connection: &Rc<Connection>, stream: TcpStream) -> Result<Shaken,
     let start = acceptor.await.map_err(|error| broken(&error))?;
     let snapshot = connection.worker.snapshot();
     let protocol = judge_hello(connection, &start)?;
+    if protocol.is_opaque() {
+        // No law with such a rule is put in force by this version.
+        let denied = Denied::plain(Reason::Protocol, Stage::Hello);
+        return Err(Unshaken { denied, detail: None });
+    }
     let gone = || Unshaken { denied: Denied::plain(Reason::Listener, Stage::Hello), detail: None };
     let listener = snapshot.listener(&connection.listener).ok_or_else(gone)?;
     let config = match protocol {
         Protocol::Https => &listener.https,
-        Protocol::Tls => &listener.plain,
+        Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp => &listener.plain,
     };
     let stream = start.into_stream(Arc::clone(config)).await.map_err(|error| broken(&error))?;
     let (_, session) = stream.get_ref();

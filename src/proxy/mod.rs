@@ -1,5 +1,5 @@
 //! The life of a connection; the files in order of travel: `accept` (bounds, arrival), `worker`, `life` (handshake,
-//! identity), `http1` behind `wire`, or `http2` behind `flood`, then `http` (one request) or `relay` (`tls`), `route` (every address
+//! identity), `http1` behind `wire`, or `http2` behind `flood`, then `http` (one request) or `relay` (`tls`, and what comes after a `switch` of protocols), `route` (every address
 //! judged), `permit`, `upstream`, `pool`, and on the way back `exchange` and `body`. `judge` looks at what is live
 //! when the law changes. Nothing in here decides who may pass: that is [`crate::policy::Engine::decide`] alone.
 //!
@@ -34,7 +34,9 @@ mod slot;
 mod snapshot;
 pub mod socket;
 mod stream;
+mod switch;
 mod upstream;
+mod upward;
 pub mod wire;
 mod worker;
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::connection::Connection;
 use super::judge;
 use super::permit::DialPermit;
-use super::pool::{Checkout, Dialling, Key};
+use super::pool::{Checkout, Dialling, Key, Taken};
 use super::slot::Slot;
 use super::snapshot::{Snapshot, UpstreamLeg};
 use super::upstream::{self, Bound, Dialled, UpstreamError};
@@ -54,6 +54,10 @@ pub(super) struct Dial<'a> {
 /// `https`: through the pool.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pooled;
+
+/// A switch of protocols: an HTTP/1.1 connection that nobody used before and nobody uses after.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Switching;
 
 /// `tls`: a connection of its own.
 #[derive(Debug, Clone, Copy)]
@@ -164,6 +168,24 @@ impl Reach for Fresh {
         loop {
             if let Some(slot) = dial.slot() {
                 return Ok((Box::pin(dial.dial(&dial.leg.plain)).await?, slot));
+            }
+            dial.wait_for_place(deadline).await?;
+        }
+    }
+}
+
+impl Reach for Switching {
+    type Reached = (Checkout, Taken);
+
+    async fn reach(&self, dial: Dial<'_>) -> Result<(Checkout, Taken), Blocked> {
+        let deadline = Instant::now() + dial.snapshot.limits().connect_timeout;
+        loop {
+            if let Some(slot) = dial.slot() {
+                let dialled = Box::pin(dial.dial(&dial.leg.http1)).await?;
+                let pool = &dial.connection.worker.pool;
+                let lent = pool.lend_once(dial.key(), dialled, slot, dial.flow.clone()).await;
+                return lent
+                    .map_err(|_broken| Blocked::Failed(Reason::UpstreamFailed, Stage::Peer));
             }
             dial.wait_for_place(deadline).await?;
         }

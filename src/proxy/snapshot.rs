@@ -12,8 +12,8 @@ use super::upstream::UpstreamPeer;
 use crate::appliance::{Appliance, Limits, Line, Mode};
 use crate::flow::{Host, Name, Peer, Timestamp, TlsVersion};
 use crate::ledger::PolicyDigest;
-use crate::policy::Engine;
 use crate::policy::model::{Guardrails, System, Upstream};
+use crate::policy::{Engine, unserved};
 use crate::source::Loaded;
 use crate::tls::{Credential, Expected, TrustStore, originate, terminate};
 use crate::yaml::{Fault, Faults, Place, Severity};
@@ -49,6 +49,8 @@ pub(super) struct UpstreamLeg {
     pub(super) system: Name,
     /// For `https`: offers h2 and http/1.1.
     pub(super) https: Arc<rustls::ClientConfig>,
+    /// For a switch of protocols: offers http/1.1 alone.
+    pub(super) http1: Arc<rustls::ClientConfig>,
     /// For `tls`: offers no application protocol.
     pub(super) plain: Arc<rustls::ClientConfig>,
     /// The name its certificate must carry.
@@ -77,8 +79,13 @@ impl Snapshot {
     /// Builds the TLS configurations around a law.
     ///
     /// # Errors
-    /// Faults where a name cannot be found in the box, or a credential cannot serve the permitted versions.
+    /// Faults where this version cannot serve what the law says, a name cannot be found in the box, or a credential
+    /// cannot serve the permitted versions.
     pub fn build(loaded: &Loaded) -> Result<Self, Faults> {
+        let unserved = unserved(loaded.law.engine.model(), &loaded.appliance);
+        if !unserved.is_empty() {
+            return Err(unserved);
+        }
         let mut building = Building { loaded, faults: Vec::new() };
         let listeners = building.listeners();
         let upstreams = building.upstreams();
@@ -193,9 +200,11 @@ impl Building<'_> {
         let offer = |http| originate(&credential, &trust, &system.identities, &versions, http);
         let (https, plain) = (offer(true), offer(false));
         let server_name = ServerName::try_from(upstream.server_name.as_str().to_owned());
+        let https = self.usable(https, &system.place)?;
         Some(UpstreamLeg {
             system: name.clone(),
-            https: self.usable(https, &system.place)?,
+            http1: http1_only(&https),
+            https,
             plain: self.usable(plain, &system.place)?,
             server_name: self.usable(server_name, &system.place)?,
             expected: Expected::new(trust.clone(), &system.identities),
@@ -244,6 +253,13 @@ impl Building<'_> {
             remedy: None,
         });
     }
+}
+
+/// The same leg where HTTP/2 is of no use: it has no switch of protocols (RFC 9113 §8.6).
+fn http1_only(https: &Arc<rustls::ClientConfig>) -> Arc<rustls::ClientConfig> {
+    let mut config = rustls::ClientConfig::clone(https);
+    config.alpn_protocols.retain(|protocol| protocol == b"http/1.1");
+    Arc::new(config)
 }
 
 /// The TLS versions that the law permits: without the guardrail 1.3 alone.

@@ -50,6 +50,7 @@ pub use status::{
 };
 
 use crate::ledger::{LedgerError, PolicyDigest};
+use crate::source::Pin;
 use crate::yaml::Faults;
 
 /// Where the box file is when nobody says otherwise.
@@ -59,6 +60,8 @@ pub const DEFAULT_BOX: &str = "/etc/sekisho/appliance.yaml";
 pub struct Options {
     /// The box file.
     pub box_file: PathBuf,
+    /// The digest that the council's file must have, at the start and at every reload.
+    pub guardrails: Option<Pin>,
     /// Asks it to stop, from any thread.
     pub stop: Stop,
     /// Called once, when connections are taken.
@@ -78,6 +81,7 @@ impl Options {
     pub fn new(box_file: impl Into<PathBuf>) -> Self {
         Self {
             box_file: box_file.into(),
+            guardrails: None,
             stop: Stop::default(),
             ready: Box::new(|_| {}),
             supervisor: Supervisor::absent(),

@@ -128,9 +128,10 @@ impl Running {
     /// Reads and builds in a thread that may block.
     async fn read(&self) -> std::result::Result<(Arc<Loaded>, Arc<Snapshot>), Refused> {
         let (box_file, running) = (self.box_file.clone(), self.in_force().loaded);
+        let guardrails = self.guardrails.clone();
         let read = tokio::task::spawn_blocking(move || {
             let unread = |faults| Refused { offered: None, faults };
-            let loaded = source::load(&box_file).map_err(unread)?;
+            let loaded = source::load_pinned(&box_file, guardrails.as_ref()).map_err(unread)?;
             let refuse = |faults| Refused { offered: Some(loaded.digest), faults };
             let frozen = restart::needed(&running.appliance, &loaded.appliance);
             if !frozen.0.is_empty() {

@@ -24,7 +24,7 @@ use crate::ledger::{Body, Entry, Ledger, Settings};
 use crate::metrics::Metrics;
 use crate::policy::Masked;
 use crate::proxy::{BoundListener, Proxy, Snapshot, clock};
-use crate::source::Loaded;
+use crate::source::{Loaded, Pin};
 use crate::yaml::Faults;
 
 /// How often the clockwork looks at the time, the ledger and the lines.
@@ -62,13 +62,14 @@ struct Doors {
 }
 
 async fn live(options: Options) -> Result<(), Error> {
-    let Options { box_file, stop, ready, supervisor, inherited, signals, workers } = options;
+    let Options { box_file, guardrails, stop, ready, supervisor, inherited, signals, workers } =
+        options;
     let signals = signals.then(Signals::listen).transpose();
     let signals = signals.map_err(Error::io("listen for signals"))?;
-    let begun = start::begin(&box_file)?;
+    let begun = start::begin(&box_file, guardrails.as_ref())?;
     let Doors { listeners, admin, control } = open_doors(&begun, inherited)?;
     let at = admin.local_addr().map_err(Error::io("tell the address of the admin port"))?;
-    let (running, snapshot) = make(box_file, begun, supervisor).await?;
+    let (running, snapshot) = make((box_file, guardrails), begun, supervisor).await?;
     let (ledger, metrics) = (running.ledger().clone(), running.metrics.clone());
     let proxy = Proxy::start(listeners, snapshot, ledger, metrics, workers);
     let proxy = Arc::new(proxy.map_err(Error::io("start the data path"))?);
@@ -112,7 +113,7 @@ fn asynchronous(socket: Bound) -> io::Result<TcpListener> {
 
 /// Opens the ledger and records how this life begins.
 async fn make(
-    box_file: PathBuf,
+    files: (PathBuf, Option<Pin>),
     begun: Begun,
     supervisor: Supervisor,
 ) -> Result<(Rc<Running>, Arc<Snapshot>), Error> {
@@ -123,7 +124,7 @@ async fn make(
     let matches_disk = origin == Origin::Disk;
     let in_force = InForce { loaded, since, origin, matches_disk };
     let together = (ledger, Metrics::new(), supervisor);
-    let running = Rc::new(Running::new(box_file, archive, together, in_force));
+    let running = Rc::new(Running::new(files, archive, together, in_force));
     record_start(&running, refused.as_ref()).await;
     Ok((running, snapshot))
 }

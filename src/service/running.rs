@@ -12,17 +12,19 @@ use super::clockwork::Clockwork;
 use super::line;
 use super::notify::Supervisor;
 use super::reload::Reloaded;
-use crate::appliance::{Mode, WhenUnwritable};
+use crate::appliance::WhenUnwritable;
 use crate::flow::{Name, Timestamp};
 use crate::ledger::{self, Body, Entry, Ledger, PolicyDigest, Receipt, Unwritable};
 use crate::metrics::{self, LedgerSample, Metrics, Role};
 use crate::proxy::{Proxy, Snapshot, clock};
-use crate::source::{Archive, Loaded};
+use crate::source::{Archive, Loaded, Pin};
 
 /// What the parts of the service share.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) box_file: PathBuf,
+    /// What the council's file is pinned to.
+    pub(super) guardrails: Option<Pin>,
     pub(super) archive: Arc<Archive>,
     pub(super) metrics: Metrics,
     pub(super) supervisor: Supervisor,
@@ -88,13 +90,14 @@ pub(super) enum Readiness {
 
 impl Running {
     pub(super) fn new(
-        box_file: PathBuf,
+        (box_file, guardrails): (PathBuf, Option<Pin>),
         archive: Archive,
         (ledger, metrics, supervisor): (Ledger, Metrics, Supervisor),
         in_force: InForce,
     ) -> Self {
         let running = Self {
             box_file,
+            guardrails,
             archive: Arc::new(archive),
             metrics,
             supervisor,
@@ -264,10 +267,7 @@ fn certificates(loaded: &Loaded) -> Vec<(Name, Role, Timestamp)> {
 
 fn roles(loaded: &Loaded, certificate: &Name) -> Vec<Role> {
     let mut listeners = loaded.appliance.listeners.values();
-    let serves = listeners.any(|listener| match &listener.mode {
-        Mode::Reverse { certificate: shown, .. } => shown == certificate,
-        Mode::Refuse => false,
-    });
+    let serves = listeners.any(|listener| listener.mode.certificate() == Some(certificate));
     let mut systems = loaded.law.engine.model().systems.values();
     let calls = systems.any(|system| {
         system.upstream.as_ref().is_some_and(|upstream| upstream.certificate == *certificate)

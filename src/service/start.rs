@@ -7,7 +7,7 @@ use super::running::Origin;
 use super::{DEFAULT_BOX, Error};
 use crate::appliance;
 use crate::proxy::Snapshot;
-use crate::source::{self, Archive, Loaded};
+use crate::source::{self, Archive, Loaded, Pin};
 use crate::yaml::{Faults, SourceFile};
 
 /// Where a box keeps its state that does not say otherwise.
@@ -33,22 +33,23 @@ type Whole = (Loaded, Snapshot);
 ///
 /// # Errors
 /// [`Error::Faulty`] with the faults of the law on disk where there is no other.
-pub(super) fn begin(box_file: &Path) -> Result<Begun, Error> {
-    let disk = source::load(box_file).and_then(build);
+pub(super) fn begin(box_file: &Path, pin: Option<&Pin>) -> Result<Begun, Error> {
+    let disk = source::load_pinned(box_file, pin).and_then(build);
     let state = match &disk {
         Ok((loaded, _)) => Some(loaded.appliance.state.clone()),
         Err(_) => state_of(box_file),
     };
     let Some(state) = state else { return Err(nowhere(disk)) };
     let archive = Archive::open(&state);
-    let Chosen { whole: (loaded, snapshot), refused } = choose(disk, || accepted(&archive))?;
+    let Chosen { whole: (loaded, snapshot), refused } = choose(disk, || accepted(&archive, pin))?;
     let origin = if refused.is_some() { Origin::Archive } else { Origin::Disk };
     Ok(Begun { loaded: Arc::new(loaded), snapshot: Arc::new(snapshot), origin, refused, archive })
 }
 
-fn accepted(archive: &Archive) -> Option<Whole> {
+fn accepted(archive: &Archive, pin: Option<&Pin>) -> Option<Whole> {
     archive.last_accepted()?;
-    match archive.load_last().and_then(build) {
+    let loaded = archive.load_last().and_then(|loaded| source::pinned(loaded, pin));
+    match loaded.and_then(build) {
         Ok(whole) => Some(whole),
         Err(faults) => {
             let faults = faults.render(false);

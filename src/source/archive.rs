@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::desk::{Desk, name_of};
 use super::{Loaded, digest, understand};
 use crate::ledger::PolicyDigest;
+use crate::policy;
 use crate::yaml::{Fault, Faults, SourceFile};
 
 /// The most laws that are kept.
@@ -104,8 +105,16 @@ impl Archive {
         let editions = names(&self.laws.join(&digest))?;
         let [edition, ..] = editions.as_slice() else { return Err(damaged("it has no edition")) };
         let (manifest, files) = self.read_manifest(&digest, edition)?;
-        let law = manifest.files.iter().zip(files).filter(|(kept, _)| kept.role == Role::Law);
-        Ok(law.map(|(kept, bytes)| SourceFile { name: Arc::from(&*kept.path), bytes }).collect())
+        let file = |(kept, bytes): (&Kept, &Arc<[u8]>)| SourceFile {
+            name: Arc::from(&*kept.path),
+            bytes: Arc::clone(bytes),
+        };
+        let all = || manifest.files.iter().zip(&files);
+        let mut law: Vec<_> = all().filter(|(kept, _)| kept.role == Role::Law).map(file).collect();
+        let geography = policy::geography_file(&law);
+        let named = |kept: &Kept| geography.as_deref() == Some(Path::new(&kept.path));
+        law.extend(all().filter(|(kept, _)| named(kept)).map(file));
+        Ok(law)
     }
 
     fn keep_files(&self, law: &Path, digest: PolicyDigest, files: &[SourceFile]) -> io::Result<()> {

@@ -14,6 +14,8 @@ use crate::yaml::SourceFile;
 
 /// The most bytes that one file may have.
 pub(super) const FILE_MAX: u64 = 8 << 20;
+/// The same of a geography file: the statistics of all registries together have some 30 MiB.
+const LARGE_MAX: u64 = 48 << 20;
 /// The most bytes that one reading takes in.
 const TOTAL_MAX: u64 = 64 << 20;
 /// The most entries that a law's directory may have.
@@ -30,7 +32,7 @@ pub(super) enum Unreadable {
     Denied,
     /// It is a folder, a pipe or a device.
     NotAFile,
-    /// It has more than [`FILE_MAX`] bytes, or all files together more than [`TOTAL_MAX`].
+    /// It has more bytes than are read of such a file, or all files together more than [`TOTAL_MAX`].
     TooLarge,
     /// Anything else.
     Other(io::ErrorKind),
@@ -52,6 +54,8 @@ pub(super) struct Desk {
     /// Files that are taken from here and not from disk, by their original path.
     archived: Option<BTreeMap<PathBuf, Arc<[u8]>>>,
     seen: BTreeMap<PathBuf, Result<Seen, Unreadable>>,
+    /// How much was read of each at most.
+    bounds: BTreeMap<PathBuf, u64>,
     listed: BTreeMap<PathBuf, Result<Vec<String>, Unreadable>>,
     public: BTreeMap<PathBuf, Arc<[u8]>>,
     total: u64,
@@ -72,6 +76,7 @@ impl Desk {
         Self {
             archived,
             seen: BTreeMap::new(),
+            bounds: BTreeMap::new(),
             listed: BTreeMap::new(),
             public: BTreeMap::new(),
             total: 0,
@@ -91,11 +96,24 @@ impl Desk {
         }
     }
 
+    /// A file that may be large.
+    pub(super) fn read_large(&mut self, path: &Path) -> Result<Arc<[u8]>, Unreadable> {
+        match self.archived.as_ref().and_then(|files| files.get(path)) {
+            Some(bytes) => Ok(Arc::clone(bytes)),
+            None => self.read_bounded(path, LARGE_MAX),
+        }
+    }
+
     /// A file, from disk also where the archive has one of that name.
     pub(super) fn read_disk(&mut self, path: &Path) -> Result<Arc<[u8]>, Unreadable> {
+        self.read_bounded(path, FILE_MAX)
+    }
+
+    fn read_bounded(&mut self, path: &Path, most: u64) -> Result<Arc<[u8]>, Unreadable> {
         if !self.seen.contains_key(path) {
-            let found = look(path).and_then(|seen| self.counted(seen));
+            let found = look(path, most).and_then(|seen| self.counted(seen));
             self.seen.insert(path.to_owned(), found);
+            self.bounds.insert(path.to_owned(), most);
         }
         let seen = self.seen.get(path).map_or(Err(Unreadable::Missing), Clone::clone);
         seen.map(|seen| seen.bytes)
@@ -137,7 +155,8 @@ impl Desk {
             std::thread::sleep(missing);
         }
         let listed = self.listed.iter().all(|(folder, names)| list(folder) == *names);
-        listed && self.seen.iter().all(|(path, before)| same(before, &look(path)))
+        let bound = |path: &PathBuf| self.bounds.get(path).copied().unwrap_or(FILE_MAX);
+        listed && self.seen.iter().all(|(path, before)| same(before, &look(path, bound(path))))
     }
 
     fn counted(&mut self, seen: Seen) -> Result<Seen, Unreadable> {
@@ -166,7 +185,7 @@ fn same(before: &Result<Seen, Unreadable>, now: &Result<Seen, Unreadable>) -> bo
     }
 }
 
-fn look(path: &Path) -> Result<Seen, Unreadable> {
+fn look(path: &Path, most: u64) -> Result<Seen, Unreadable> {
     // Opening a pipe would wait for its writer.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
@@ -175,13 +194,13 @@ fn look(path: &Path) -> Result<Seen, Unreadable> {
         return Err(Unreadable::NotAFile);
     }
     let age = about.modified().ok().and_then(|written| written.elapsed().ok());
-    Ok(Seen { bytes: contents(file)?, open: about.permissions().mode() & 0o007 != 0, age })
+    Ok(Seen { bytes: contents(file, most)?, open: about.permissions().mode() & 0o007 != 0, age })
 }
 
-fn contents(file: File) -> Result<Arc<[u8]>, Unreadable> {
+fn contents(file: File, most: u64) -> Result<Arc<[u8]>, Unreadable> {
     let mut bytes = Vec::new();
-    file.take(FILE_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > FILE_MAX { Err(Unreadable::TooLarge) } else { Ok(bytes.into()) }
+    file.take(most + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > most { Err(Unreadable::TooLarge) } else { Ok(bytes.into()) }
 }
 
 fn list(folder: &Path) -> Result<Vec<String>, Unreadable> {

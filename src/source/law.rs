@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, digest as hash};
 
 use super::desk::{Desk, Unreadable, name_of, shown};
 use super::settled;
 use crate::ledger::PolicyDigest;
+use crate::policy::{self, Law};
 use crate::yaml::{Fault, Faults, Place, SourceFile};
 
 /// Reads a law alone, for the desk: `*.yaml` of a directory in name order; hidden files and folders are not looked at.
@@ -14,14 +15,67 @@ use crate::yaml::{Fault, Faults, Place, SourceFile};
 /// # Errors
 /// Where the directory or a file cannot be read, or there is no law in it.
 pub fn load_law(directory: &Path) -> Result<Vec<SourceFile>, Faults> {
-    settled(|desk| read(desk, directory, None))
+    settled(|desk| read(desk, directory, None).map(|files| with_geography(desk, files)))
 }
 
-/// The digest of a law: SHA-256 over its files in name order, of each the name without its folder and the bytes, both
-/// preceded by their length in 8 bytes, big-endian. The same law in two folders has the same digest.
+/// The law's files with the geography file that they name, where it can be read; where it cannot, whoever understands
+/// the law says so at the place that names it.
+pub(super) fn with_geography(desk: &mut Desk, mut files: Vec<SourceFile>) -> Vec<SourceFile> {
+    let named = policy::geography_file(&files);
+    files.extend(named.and_then(|path| {
+        let bytes = desk.read_large(&path).ok()?;
+        Some(SourceFile { name: shown(&path), bytes })
+    }));
+    files
+}
+
+/// The SHA-256 of the file in which the council's sections stand: what can be pinned.
+pub fn guardrails(law: &Law, files: &[SourceFile]) -> Option<[u8; 32]> {
+    let home = &law.engine.model().interconnection.place.file;
+    let file = files.iter().find(|file| file.name == *home)?;
+    let mut digest = [0; 32];
+    digest.copy_from_slice(hash(&SHA256, &file.bytes).as_ref());
+    Some(digest)
+}
+
+/// Whether the council's file is the pinned one.
+///
+/// # Errors
+/// A fault at that file, where it is another.
+pub fn check_pin(law: &Law, files: &[SourceFile], pin: Option<&Pin>) -> Result<(), Faults> {
+    let Some(Pin(due)) = pin else { return Ok(()) };
+    if guardrails(law, files).as_ref() == Some(due) {
+        return Ok(());
+    }
+    let place = Place::file(&law.engine.model().interconnection.place.file);
+    let message = "the council's file is not the one whose SHA-256 is pinned";
+    let remedy = "put the approved file back, or pin the new one after the council's decision";
+    Err(Fault::error("guardrails_pinned", &place, message).remedy(remedy).into())
+}
+
+/// The SHA-256 that the council's file must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pin([u8; 32]);
+
+impl Pin {
+    /// Takes `sha256:` and 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// What is due instead.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let digest = text.strip_prefix("sha256:").and_then(policy::digest);
+        let due = "a pin is `sha256:` and the 64 hexadecimal digits that `sha256sum` writes";
+        digest.map(Self).ok_or_else(|| due.to_owned())
+    }
+}
+
+/// The digest of a law: SHA-256 over its own files in name order, of each the name without its folder and the bytes, both
+/// preceded by their length in 8 bytes, big-endian. The same law in two folders has the same digest. The geography file is
+/// pinned by the law itself.
 pub fn digest(files: &[SourceFile]) -> PolicyDigest {
     let mut named: Vec<_> = files
         .iter()
+        .filter(|file| file.is_law())
         .map(|file| (name_of(Path::new(&*file.name)).unwrap_or_default(), &file.bytes))
         .collect();
     named.sort();
@@ -69,7 +123,7 @@ fn read(
             Some("yaml") => match desk.read(&path) {
                 Ok(bytes) => files.push(SourceFile { name: shown(&path), bytes }),
                 // A folder that is called so.
-                Err(Unreadable::NotAFile) => {}
+                Err(Unreadable::NotAFile) if path.is_dir() => {}
                 Err(error) => faults.extend(fault(&error, &path, None)),
             },
             Some("yml" | "YAML" | "YML") => faults.push(misnamed(&path)),
@@ -113,7 +167,16 @@ fn at(place: Option<&Place>, code: &'static str, message: String) -> Fault {
 mod tests {
     use std::fs;
 
-    use super::{SourceFile, digest, load_law};
+    use super::{Pin, SourceFile, digest, load_law};
+
+    #[test]
+    fn a_pin_is_a_digest_as_sha256sum_writes_it() {
+        let digits = "ab".repeat(32);
+        assert_eq!(Pin::parse(&format!("sha256:{digits}")), Ok(Pin([0xab; 32])));
+        for wrong in ["", "sha256:", "sha256:ab", &digits, &format!("sha256:{}", "AB".repeat(32))] {
+            assert!(Pin::parse(wrong).is_err(), "{wrong}");
+        }
+    }
 
     fn file(name: &str, text: &str) -> SourceFile {
         SourceFile { name: name.into(), bytes: text.as_bytes().into() }
@@ -156,6 +219,15 @@ mod tests {
         let dangling = law(&[("10-a.yaml", "a")]);
         std::os::unix::fs::symlink("gone", dangling.path().join("20-b.yaml")).unwrap();
         assert_eq!(codes(dangling.path()), ["file_missing"]);
+    }
+
+    #[test]
+    fn a_pipe_that_is_called_like_a_law_is_a_fault_and_nobody_waits_for_its_writer() {
+        let folder = law(&[("10-a.yaml", "a")]);
+        let pipe = folder.path().join("20-b.yaml");
+        let (kind, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU);
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, kind, mode, 0).unwrap();
+        assert_eq!(codes(folder.path()), ["file_unreadable"]);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub use archive::Archive;
-pub use law::{digest, load_law};
+pub use law::{Pin, check_pin, digest, guardrails, load_law};
 
 use desk::Desk;
 
@@ -43,6 +43,8 @@ pub struct Loaded {
     pub certificates: BTreeMap<Name, Credential>,
     /// SHA-256 over names and bytes of the law's files.
     pub digest: PolicyDigest,
+    /// SHA-256 of the file in which the council's sections stand.
+    pub guardrails: [u8; 32],
     /// The box file (first), the law's files and the public certificate files, as read: what the archive keeps.
     pub files: Vec<SourceFile>,
 }
@@ -59,6 +61,22 @@ pub fn load(box_file: &Path) -> Result<Loaded, Faults> {
 pub fn trust(model: &policy::Model) -> BTreeMap<Name, TrustStore> {
     let read = |desk: &mut Desk| Ok(material::trust(desk, &model.trust, &mut Faults::new()));
     settled(read).unwrap_or_default()
+}
+
+/// As [`load`], where the council's file has to be the pinned one.
+///
+/// # Errors
+/// Every fault in one go; another council's file is one.
+pub fn load_pinned(box_file: &Path, pin: Option<&Pin>) -> Result<Loaded, Faults> {
+    load(box_file).and_then(|loaded| pinned(loaded, pin))
+}
+
+/// What was read, where its council's file is the pinned one.
+///
+/// # Errors
+/// Where it is another.
+pub fn pinned(loaded: Loaded, pin: Option<&Pin>) -> Result<Loaded, Faults> {
+    check_pin(&loaded.law, &loaded.files, pin).map(|()| loaded)
 }
 
 /// Reads until two readings agree.
@@ -85,6 +103,7 @@ fn understand(desk: &mut Desk, box_file: &Path) -> Result<Loaded, Faults> {
     let files = law::files(desk, &appliance.policies, &file);
     let law = files.and_then(|files| {
         let digest = digest(&files);
+        let files = law::with_geography(desk, files);
         policy::understand(&files, Some(&appliance)).map(|law| (law, files, digest))
     });
     let (mut law, files, digest) = match law {
@@ -99,8 +118,9 @@ fn understand(desk: &mut Desk, box_file: &Path) -> Result<Loaded, Faults> {
         return Err(faults.sorted());
     }
     law.warnings.extend(faults);
+    let guardrails = guardrails(&law, &files).unwrap_or_default();
     let files = [vec![file], files, desk.public()].concat();
-    Ok(Loaded { appliance, law, trust, certificates, digest, files })
+    Ok(Loaded { appliance, law, trust, certificates, digest, guardrails, files })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET download?bytes=N&pace=MS` | N bytes of the pattern, a pause of MS before every 64 KiB |
 //! | `GET slow?head=MS` | `ok`, after MS milliseconds |
+//! | `GET switch?head=MS` with `Upgrade` | 101 after MS milliseconds, then whatever comes, sent back |
 //! | `GET status?code=N` | that status |
 //! | `POST echo` | the body as it comes, and its trailers |
 //! | other methods with a body | count and SHA-256 of the body, JSON |
@@ -18,6 +19,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::pattern::{Pattern, Tally};
 use super::witness::Witness;
@@ -45,6 +48,10 @@ pub(super) async fn answer(
         (&Method::GET, "slow") => {
             tokio::time::sleep(Duration::from_millis(query("head").unwrap_or(0))).await;
             Ok(Response::new(text("ok\n")))
+        }
+        (&Method::GET, "switch") if request.headers().contains_key(header::UPGRADE) => {
+            tokio::time::sleep(Duration::from_millis(query("head").unwrap_or(0))).await;
+            Ok(switch(request, witness))
         }
         (&Method::GET, "status") => status(query("code")),
         (&Method::POST, "echo") => Ok(echo(request, witness)),
@@ -89,6 +96,43 @@ fn echo(request: Request<Incoming>, witness: Arc<Witness>) -> Response<Body> {
         response.headers_mut().insert(header::TRAILER, names);
     }
     response
+}
+
+/// Takes whatever protocol is asked for; it is an echo.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a stand-in has no service whose drain could wait; it ends with its runtime"
+)]
+fn switch(request: Request<Incoming>, witness: Arc<Witness>) -> Response<Body> {
+    let protocol = request.headers().get(header::UPGRADE).cloned();
+    let upgraded = hyper::upgrade::on(request);
+    // How it ended is seen by the other side, and by the witness's counters.
+    drop(tokio::spawn(async move {
+        let mut stream = TokioIo::new(upgraded.await.map_err(io::Error::other)?);
+        echo_bytes(&mut stream, &witness).await
+    }));
+    let mut response = Response::new(text(""));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let own = response.headers_mut();
+    own.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    own.extend(protocol.map(|protocol| (header::UPGRADE, protocol)));
+    response
+}
+
+/// Sends back what it receives; ends when the other side has ended.
+pub(super) async fn echo_bytes<S>(stream: &mut S, witness: &Witness) -> io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let length = stream.read(&mut buffer).await?;
+        let Some(read @ [_, ..]) = buffer.get(..length) else { break };
+        witness.receive(length);
+        stream.write_all(read).await?;
+        stream.flush().await?;
+    }
+    stream.shutdown().await
 }
 
 fn status(code: Option<u64>) -> io::Result<Response<Body>> {

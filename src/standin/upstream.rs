@@ -128,7 +128,7 @@ impl Service {
         // How it ended is seen by the other side, and by the witness's counters.
         let _ended = match self.talk {
             Talk::Http | Talk::Http11 => self.http(stream).await,
-            Talk::Echo => self.echo(stream).await,
+            Talk::Echo => route::echo_bytes(&mut { stream }, &self.witness).await,
             Talk::AfterEnd(bytes) => self.after_end(stream, bytes).await,
         };
     }
@@ -143,20 +143,9 @@ impl Service {
         } else {
             let mut builder = hyper::server::conn::http1::Builder::new();
             builder.half_close(true).timer(TokioTimer::new());
-            builder.serve_connection(stream, service).await
+            builder.serve_connection(stream, service).with_upgrades().await
         };
         served.map_err(io::Error::other)
-    }
-
-    async fn echo(self, mut stream: TlsStream<TcpStream>) -> io::Result<()> {
-        let mut buffer = vec![0; 64 << 10];
-        loop {
-            let length = stream.read(&mut buffer).await?;
-            let Some(read @ [_, ..]) = buffer.get(..length) else { break };
-            self.witness.receive(length);
-            stream.write_all(read).await?;
-        }
-        stream.shutdown().await
     }
 
     async fn after_end(self, mut stream: TlsStream<TcpStream>, bytes: u64) -> io::Result<()> {

@@ -15,7 +15,7 @@ use super::{Fault, Faults, Place, SourceFile};
 /// The longest line, in characters.
 const LINE_MAX: usize = 4096;
 /// The most values of one file, those reached through aliases counted each time.
-const NODES_MAX: usize = 100_000;
+const NODES_MAX: usize = 400_000;
 /// The deepest nesting; the law's own is six.
 const DEPTH_MAX: usize = 32;
 
@@ -408,7 +408,7 @@ mod tests {
             ("one long line", vec![b'['; 100_000], "too_large"),
             (
                 "many keys",
-                (0..200_000)
+                (0..300_000)
                     .fold(String::new(), |text, n| text + &format!("k{n}: 1\n"))
                     .into_bytes(),
                 "too_large",
@@ -422,6 +422,7 @@ mod tests {
             let begin = Instant::now();
             let (_, faults) = read(bytes);
             let took = begin.elapsed();
+            // Without optimisation, on a busy machine; the real bound is measured outside.
             assert!(took < Duration::from_secs(5), "{name}: {took:?}");
             assert_eq!(faults.0[0].code, code, "{name}: {:?}", faults.0[0]);
             assert!(!faults.0[0].places.is_empty(), "{name}");

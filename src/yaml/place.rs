@@ -30,6 +30,11 @@ pub struct Place {
 impl SourceFile {
     /// The most bytes that are read of one file; whoever reads it from a disk can stop one byte later.
     pub const BYTES_MAX: usize = 4 << 20;
+
+    /// Whether it is one of the law's own files, and not a file that the law names.
+    pub fn is_law(&self) -> bool {
+        Path::new(&*self.name).extension().is_some_and(|extension| extension == "yaml")
+    }
 }
 
 impl Place {

@@ -181,14 +181,6 @@ impl<'a, 'f> Keys<'a, 'f> {
         T::read(&entry.value, self.faults)
     }
 
-    /// A key of the design that this version does not know what to do with.
-    pub(crate) fn later(&mut self, key: &'static str) {
-        self.known.push(key);
-        if let Some(entry) = self.entries.iter().find(|entry| &*entry.key == key) {
-            self.faults.push(fault(Wrong::not_yet(&format!("`{key}`")), &entry.place));
-        }
-    }
-
     /// Ends with a fault for every key that was not asked for.
     pub(crate) fn finish(self) {
         let unknown = |entry: &&Entry| !self.known.contains(&&*entry.key);
@@ -219,12 +211,11 @@ pub(crate) trait Mapped {
 }
 
 /// Declares a mapping of the file as a struct with the same keys. What is written wrongly or left out is `None`;
-/// keys that are `checked` must be right but say nothing more, and those that come `later` are refused.
+/// keys that are `checked` must be right but say nothing more.
 macro_rules! mapping {
     (
         $(#[$doc:meta])* $name:ident { $($need:ident $key:ident: $type:ty,)+ }
         $(checked { $($rule:ident $checked:ident: $kind:ty,)+ })?
-        $(later { $($later:ident,)+ })?
     ) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -251,7 +242,6 @@ macro_rules! mapping {
                 let written = keys.written();
                 let read = Self { place, written, $($key: keys.$need(stringify!($key)),)+ };
                 $($(drop(keys.$rule::<$kind>(stringify!($checked)));)+)?
-                $($(keys.later(stringify!($later));)+)?
                 keys.finish();
                 Some(read)
             }

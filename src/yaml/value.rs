@@ -45,11 +45,6 @@ impl Wrong {
         Self { code: "bad_address", message: format!("{}: {why}", quoted(text)), remedy: None }
     }
 
-    pub(crate) fn not_yet(what: &str) -> Self {
-        let message = format!("{what} is not supported yet");
-        Self { code: "not_supported_yet", message, remedy: None }
-    }
-
     pub(crate) fn remedy(self, text: String) -> Self {
         Self { remedy: Some(text), ..self }
     }
@@ -317,20 +312,19 @@ impl Scalar for Method {
     }
 }
 
-/// One of a few words. A word without a value is one of the design that this version does not speak yet.
+/// One of a few words.
 pub(crate) trait Word: Copy + 'static {
     /// What the words are, e.g. `a protocol`.
     const DUE: &'static str;
     /// The words.
-    const WORDS: &'static [(&'static str, Option<Self>)];
+    const WORDS: &'static [(&'static str, Self)];
 }
 
 impl<W: Word> Scalar for W {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
         let text = written.text(W::DUE)?;
         match W::WORDS.iter().find(|(word, _)| *word == text) {
-            Some((_, Some(value))) => Ok(*value),
-            Some((word, None)) => Err(Wrong::not_yet(&quoted(word))),
+            Some((_, value)) => Ok(*value),
             None => Err(unknown_word(text, W::DUE, W::WORDS.iter().map(|(word, _)| *word))),
         }
     }
@@ -349,8 +343,7 @@ pub(crate) fn unknown_word(
 
 impl Word for TlsVersion {
     const DUE: &'static str = "a TLS version";
-    const WORDS: &'static [(&'static str, Option<Self>)] =
-        &[("1.3", Some(Self::Tls13)), ("1.2", Some(Self::Tls12))];
+    const WORDS: &'static [(&'static str, Self)] = &[("1.3", Self::Tls13), ("1.2", Self::Tls12)];
 }
 
 #[cfg(test)]

@@ -49,6 +49,12 @@ pub(super) struct Facts {
     /// The TLS version: `1.3`, `1.2` or `old`
     #[arg(long, value_name = "VERSION", value_parser = version)]
     tls: Option<TlsVersion>,
+    /// Whether the request asks for another protocol
+    #[arg(long)]
+    upgrade: bool,
+    /// A declaration that is open meanwhile; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    declared: Vec<Name>,
     /// The address it was opened to
     #[arg(long, value_name = "ADDRESS:PORT")]
     to_address: Option<SocketAddr>,
@@ -82,6 +88,9 @@ impl Facts {
         if let Some(to) = self.to.as_ref().filter(|to| !model.systems.contains_key(*to)) {
             return Err(unknown("system", to, &model.systems));
         }
+        if let Some(name) = self.declared.iter().find(|name| !model.declarations.contains_key(*name)) {
+            return Err(unknown("declaration", name, &model.declarations));
+        }
         let listeners = law.appliance.as_ref().map(|appliance| &appliance.listeners);
         if let Some((listener, known)) = self.listener.as_ref().zip(listeners)
             && !known.contains_key(listener)
@@ -106,6 +115,8 @@ impl Facts {
             path: self.path.clone(),
             endpoint: self.endpoint,
             tls: self.tls,
+            upgrade: self.upgrade,
+            declared: self.declared.clone(),
             ..ScenarioFlow::default()
         }
     }

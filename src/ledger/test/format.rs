@@ -39,6 +39,7 @@ fn allow() -> Verdict {
         rule: name("register"),
         system: name("intermediate-server"),
         endpoint,
+        would_deny: None,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::flow::{Flow, Host, Identity, ServerName, Timestamp};
 use crate::policy::address;
 use crate::policy::compile::{EndpointEntry, SystemId, Tables, prefixes};
 use crate::policy::engine::Engine;
+use crate::policy::model::Dial;
 use crate::verdict::Reason;
 
 /// A class of source addresses, by number.
@@ -73,6 +74,8 @@ pub(super) type Standing = Option<Known>;
 /// What a law says of an endpoint that it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Known {
+    /// Whose it is, by number.
+    pub(super) system: SystemId,
     /// Whether it is the destination's.
     pub(super) fits: bool,
     pub(super) residency: Option<Reason>,
@@ -310,6 +313,8 @@ fn endpoints(tables: Both<&Tables>) -> Vec<SocketAddr> {
 pub(super) fn standing(tables: &Tables, endpoint: SocketAddr, to: Option<SystemId>) -> Standing {
     let entry: &EndpointEntry = tables.endpoint(endpoint)?;
     let fits = to.is_none_or(|to| to == entry.system);
-    let (since, until) = (entry.term.since, entry.term.until);
-    Some(Known { fits, residency: entry.residency, dialled: entry.dialled, since, until })
+    // Nothing is open at a desk: a site that waits for a declaration is not dialled.
+    let dialled = entry.dial == Dial::Always;
+    let (since, until) = (entry.term.since, entry.term.until.min(entry.known_until));
+    Some(Known { system: entry.system, fits, residency: entry.residency, dialled, since, until })
 }

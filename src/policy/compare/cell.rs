@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::atlas::{Atlas, Standing, open, standing};
+use super::atlas::{Atlas, Known, Standing, open, standing};
 use super::axis::{ALPNS, Ask, Axis, Entrance, Moments, Point, Server, Shown, TRANSPORTS, VERSIONS, Whose};
 use super::both::Both;
 use super::path::{Paths, overlap};
@@ -16,7 +16,7 @@ use crate::flow::{
 use crate::policy::address;
 use crate::policy::compile::{RuleEntry, RuleId, SystemId, Tables};
 use crate::policy::engine::{Engine, Stops, flaw};
-use crate::policy::model::PathPattern;
+use crate::policy::model::{PathPattern, Protocol};
 
 /// The flows between two classes.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ impl Cell {
             toward: names.is_some(),
         };
         let rules = ends.rules();
-        let standings = ends.endpoints(atlas);
+        let standings = ends.endpoints(atlas, &rules);
         let (shown, servers) = (ends.shown(atlas), ends.servers(atlas));
         let gated = !(ends.is_same(&standings) && is_plain(&shown, &servers));
         if !gated && rules.each().map(|rules| rules.iter().map(|(_, rule)| *rule).collect::<Vec<_>>()).agrees() {
@@ -293,14 +293,24 @@ impl<'a> Ends<'a> {
         })
     }
 
-    /// The addresses that a law would dial there; the first stands for none.
-    fn endpoints(&self, atlas: &Atlas) -> Standings {
+    /// The addresses that a law would dial there; the first stands for none. Whose an address is, is told apart only
+    /// where it is what a rule goes by: toward a known destination all are its own, and without one only `tcp` asks.
+    fn endpoints(&self, atlas: &Atlas, rules: &Rules<'_>) -> Standings {
+        let by_address = |rules: &Vec<(RuleId, &RuleEntry)>| {
+            let tcp = rules.iter().filter(|(_, rule)| rule.protocol == Protocol::Tcp);
+            tcp.map(|(_, rule)| rule.to.clone()).collect::<BTreeSet<_>>()
+        };
+        let asked = rules.each().map(by_address);
         let mut found: BTreeMap<Both<Standing>, Vec<SocketAddr>> = BTreeMap::new();
         for address in &atlas.endpoints {
-            let of = |(tables, to): (&Tables, Option<SystemId>)| {
-                standing(tables, *address, to).filter(|it| it.fits && (to.is_some() || !self.toward))
+            let of = |((tables, to), asked): ((&Tables, Option<SystemId>), &BTreeSet<Name>)| {
+                let known = standing(tables, *address, to)?;
+                let owner = tables.systems.get(known.system).map(|system| &system.name);
+                let told = !self.toward && owner.is_some_and(|name| asked.contains(name));
+                let system = if told { known.system } else { SystemId::MAX };
+                Some(Known { system, ..known }).filter(|it| it.fits && (to.is_some() || !self.toward))
             };
-            let standings = self.tables.with(self.destinations).map(of);
+            let standings = self.tables.with(self.destinations).with(asked.each()).map(of);
             if standings != Both::default() {
                 found.entry(standings).or_default().push(*address);
             }
@@ -316,7 +326,7 @@ impl<'a> Ends<'a> {
         });
         checks.agrees()
             && self.pair.map(Engine::refusing).agrees()
-            && standings.iter().all(|(standing, _)| standing.agrees())
+            && standings.iter().all(|(standing, _)| standing.map(same).agrees())
             && self.sources.map(|source| source.is_some()).agrees()
     }
 
@@ -398,6 +408,11 @@ fn dialled(standings: &Standings) -> BTreeSet<usize> {
     let open = |standing: &Standing| standing.is_some_and(|it| it.residency.is_none() && it.dialled);
     let known = standings.iter().enumerate();
     known.filter(|(_, (it, _))| it.each().into_iter().any(open)).map(|(at, _)| at).collect()
+}
+
+/// What is said of an endpoint, whatever number its system has.
+fn same(standing: Standing) -> Standing {
+    standing.map(|known| Known { system: SystemId::MAX, ..known })
 }
 
 /// Whether no name means something else in the new law.

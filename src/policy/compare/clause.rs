@@ -5,7 +5,8 @@ use std::fmt::Display;
 
 use super::rename::Renames;
 use crate::flow::{Name, Timestamp};
-use crate::policy::model::{Encryption, Guardrail, Model};
+use crate::policy::guardrail::{Encryption, Guardrail, RoundTrip};
+use crate::policy::model::Model;
 
 /// Something that is written otherwise in the new law.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +67,18 @@ pub(super) fn guardrails(old: &Model, new: &Model, renames: &Renames) -> Vec<Cha
     found.extend(lists("residency", (&was.residency, &is.residency), More::Permits, same));
     found.extend(lists("content", (&was.content, &is.content), More::Forbids, system));
     found.extend(encryption(was.encryption.as_ref(), is.encryption.as_ref()));
+    found.extend(round_trip(was.round_trip, is.round_trip));
     found.extend(connection_date(old, new));
     found
+}
+
+fn round_trip(was: RoundTrip, is: RoundTrip) -> Option<Change> {
+    let (text, effect) = match (was, is) {
+        (RoundTrip::Observe, RoundTrip::Enforce) => ("`round_trip` was observe, is enforce", Effect::Tighter),
+        (RoundTrip::Enforce, RoundTrip::Observe) => ("`round_trip` was enforce, is observe", Effect::Wider),
+        (RoundTrip::Observe, RoundTrip::Observe) | (RoundTrip::Enforce, RoundTrip::Enforce) => return None,
+    };
+    Some(change("residency", text.to_owned(), effect))
 }
 
 fn change(guardrail: &str, text: String, effect: Effect) -> Change {

@@ -106,7 +106,7 @@ impl Outcome {
         match verdict {
             Verdict::Deny(_) => Self::Refused,
             Verdict::NotYet(_) => Self::Open,
-            Verdict::Allow(allowed) => Self::Passes(allowed.rule.clone(), false),
+            Verdict::Allow(allowed) => Self::Passes(allowed.rule.clone(), allowed.would_deny.is_some()),
         }
     }
 }
@@ -136,7 +136,7 @@ pub fn compare(old: &Arc<Engine>, new: &Arc<Engine>) -> Result<Difference, TooFi
         renames,
         guardrails,
         settings,
-        names: SystemNames(tables.map(|it| it.systems.iter().map(|system| system.name.clone()).collect())),
+        names: SystemNames::of(pair),
         begin: tables.map(|it| it.connection_date).into_iter().max().unwrap_or(Timestamp::MAX),
         offset: new.model().timezone.offset,
         versions: tables.old.versions.intersection(&tables.new.versions).copied().collect(),

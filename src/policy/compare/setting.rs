@@ -10,7 +10,7 @@ use super::phrase::{day, duration};
 use super::rename::{Renames, matched};
 use crate::flow::Name;
 use crate::policy::model::{
-    Dial, IndividualNumber, Model, Period, RevocationLists, Rule, Side, System, Trust,
+    Declaration, Dial, Enforcement, IndividualNumber, Model, Period, RevocationLists, Rule, Side, System, Trust,
 };
 
 /// What is written of a thing, key by key; keys that stand on another thing's name have it as it is called in the new law.
@@ -41,6 +41,12 @@ pub(super) fn settings(old: &Model, new: &Model, renames: &Renames) -> Vec<Chang
     let rules = |model: &Model, ground: &Ground<'_>| each(&model.rules, |it| rule(it, ground));
     compare("system", systems(old, &before), systems(new, &after), Some(&renames.systems));
     compare("rule", rules(old, &before), rules(new, &after), Some(&renames.rules));
+    let prepared = |model: &Model, ground: &Ground<'_>, rules: &Names| {
+        each(&model.declarations, |it| declaration(it, ground, rules))
+    };
+    let declarations = (prepared(old, &before, &renames.rules), prepared(new, &after, &none));
+    compare("declaration", declarations.0, declarations.1, None);
+    found.extend(keys("the geography", &geography(old, was), &geography(new, is)));
     found
 }
 
@@ -172,6 +178,21 @@ fn called(names: &Names, name: &Name) -> String {
     names.get(name).unwrap_or(name).to_string()
 }
 
+fn declaration(declaration: &Declaration, ground: &Ground<'_>, rules: &Names) -> Written {
+    let names = declaration.rules.iter().map(|rule| called(rules, rule));
+    written([
+        ("site", Some(called(ground.sites, &declaration.site))),
+        ("rules", Some(names.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", "))),
+        ("at_most", Some(duration(declaration.at_most))),
+        ("approval", Some(called(ground.approvals, &declaration.approval))),
+    ])
+}
+
+fn geography(model: &Model, dates: Dates) -> Written {
+    let until = model.geography.as_ref().map(|it| day(it.until, dates.0));
+    written([("until", until)])
+}
+
 fn system(system: &System, ground: &Ground<'_>) -> Written {
     let side = match system.side {
         Side::Union => "union",
@@ -195,12 +216,18 @@ fn system(system: &System, ground: &Ground<'_>) -> Written {
 fn rule(rule: &Rule, ground: &Ground<'_>) -> Written {
     let individual_number = match rule.individual_number {
         IndividualNumber::Permitted => "permitted",
+        IndividualNumber::Forbidden => "forbidden",
         IndividualNumber::Unseen => "unseen",
+    };
+    let enforcement = match rule.enforcement {
+        Enforcement::Enforce => "enforce",
+        Enforcement::Observe => "observe",
     };
     written([
         ("approval", Some(called(ground.approvals, &rule.approval))),
         ("individual_number", Some(individual_number.to_owned())),
         ("idle_timeout", rule.idle_timeout.map(duration)),
         ("response_timeout", rule.response_timeout.map(duration)),
+        ("enforcement", Some(enforcement.to_owned())),
     ])
 }

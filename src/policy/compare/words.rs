@@ -9,8 +9,9 @@ use super::both::Both;
 use super::cell::Cell;
 use super::phrase;
 use super::split::Region;
-use super::{Difference, Key, Outcome};
+use super::{Difference, Key, Outcome, Pair};
 use crate::flow::{Flow, Identity, Name};
+use crate::policy::engine::Engine;
 use crate::verdict::{Reason, Verdict};
 
 /// What becomes of flows.
@@ -138,13 +139,13 @@ impl Told<'_> {
     }
 
     fn sentence(&self, kind: &Kind, block: &Block) -> Sentence {
-        let (from, to) = self.ends(kind.turn);
+        let (from, to) = self.ends(kind);
         Sentence {
             turn: kind.turn,
             from: vec![from],
             to,
             asks: self.asks(block.atoms.get(Axis::Ask as usize)),
-            only: self.conditions(block),
+            only: self.conditions(block, kind),
             when: self.when(block),
             rules: kind.rules.clone(),
             reason: kind.reason,
@@ -154,24 +155,24 @@ impl Told<'_> {
 
     /// Whence and whither. The law in which they pass gives the names; addresses are told where the other one has them
     /// otherwise.
-    fn ends(&self, turn: Turn) -> (String, String) {
+    fn ends(&self, kind: &Kind) -> (String, String) {
         let names = &self.difference.names;
         let side = |both: &Both<Option<Name>>| {
-            let (first, second) = if turn == Turn::Refused { (&both.old, &both.new) } else { (&both.new, &both.old) };
+            let (first, second) = if kind.turn == Turn::Refused { (&both.old, &both.new) } else { (&both.new, &both.old) };
             first.clone().or_else(|| second.clone()).map_or_else(|| "nobody".to_owned(), |name| name.to_string())
         };
         let Some(source) = self.difference.atlas.sources.get(self.key.source) else {
             return (String::new(), String::new());
         };
         let systems = source.owned.map(|owned| owned.map(|(system, _)| system));
-        let from = names.of(systems);
+        let from = names.named(systems);
         let same = self.same(&from) && source.owned.map(open).map(|it| it.is_some()).agrees();
         let nets = if same { Vec::new() } else { phrase::nets(&source.stretches) };
         let from = [vec![side(&from)], nets].concat().join(" ");
         let Some(host) = self.key.host.and_then(|host| self.difference.atlas.hosts.get(host)) else {
-            return (from, "?".to_owned());
+            return (from, names.led(&kind.rules).map_or_else(|| "?".to_owned(), ToString::to_string));
         };
-        let to = names.of(host.systems);
+        let to = names.named(host.systems);
         let hosts = host.hosts.iter().map(ToString::to_string);
         let hosts: Vec<_> = if self.same(&to) { Vec::new() } else { hosts.collect() };
         (from, [vec![side(&to)], hosts].concat().join(" "))
@@ -218,7 +219,7 @@ impl Told<'_> {
         picked.iter().map(name).collect::<Vec<_>>().join(" ")
     }
 
-    fn conditions(&self, block: &Block) -> Vec<String> {
+    fn conditions(&self, block: &Block, kind: &Kind) -> Vec<String> {
         let atoms = |axis: Axis| block.atoms.get(axis as usize);
         let all = [
             atoms(Axis::Listener).and_then(|it| self.listeners(it)),
@@ -227,6 +228,7 @@ impl Told<'_> {
             atoms(Axis::Paper).and_then(|it| self.papers(it)),
             atoms(Axis::Peer).and_then(|it| self.peers(it)),
             self.endpoints(&block.endpoints),
+            kind.observed.map(|reason| format!("only observed, would be refused for `{reason}`")),
         ];
         all.into_iter().flatten().collect()
     }
@@ -309,6 +311,8 @@ struct Kind {
     turn: Turn,
     rules: (Option<Name>, Option<Name>),
     reason: Option<Reason>,
+    /// What it would be refused for by the new law, where its rule only observes.
+    observed: Option<Reason>,
 }
 
 fn kind(region: &Region) -> Kind {
@@ -324,7 +328,11 @@ fn kind(region: &Region) -> Kind {
         (Some(_), Some(_)) => Turn::OtherRule,
         (None, None) => Turn::Undecided,
     };
-    Kind { turn, rules, reason: old.reason().or(new.reason()) }
+    let observed = match new {
+        Verdict::Allow(allowed) => allowed.would_deny,
+        Verdict::Deny(_) | Verdict::NotYet(_) => None,
+    };
+    Kind { turn, rules, reason: old.reason().or(new.reason()), observed }
 }
 
 /// Blocks that differ in one thing only, as one, until none do.
@@ -358,12 +366,29 @@ fn join(a: &Block, b: &Block) -> Option<Block> {
     Some(both)
 }
 
-/// The names of systems by number, of the old and the new law.
+/// The names of systems by number, and where rules lead, of the old and the new law.
 #[derive(Debug)]
-pub(super) struct SystemNames(pub(super) Both<Vec<Name>>);
+pub(super) struct SystemNames {
+    systems: Both<Vec<Name>>,
+    led: Both<BTreeMap<Name, Name>>,
+}
 
 impl SystemNames {
-    fn of(&self, systems: Both<Option<usize>>) -> Both<Option<Name>> {
-        self.0.each().with(systems).map(|(names, system)| names.get(system?).cloned())
+    pub(super) fn of(pair: Pair<'_>) -> Self {
+        let tables = pair.map(Engine::tables);
+        Self {
+            systems: tables.map(|it| it.systems.iter().map(|system| system.name.clone()).collect()),
+            led: tables.map(|it| it.rules.iter().map(|rule| (rule.name.clone(), rule.to.clone())).collect()),
+        }
+    }
+
+    fn named(&self, systems: Both<Option<usize>>) -> Both<Option<Name>> {
+        self.systems.each().with(systems).map(|(names, system)| names.get(system?).cloned())
+    }
+
+    /// Where a rule leads: the destination of what is known by its address alone.
+    fn led(&self, rules: &(Option<Name>, Option<Name>)) -> Option<&Name> {
+        let new = rules.1.as_ref().and_then(|rule| self.led.new.get(rule));
+        new.or_else(|| rules.0.as_ref().and_then(|rule| self.led.old.get(rule)))
     }
 }

@@ -3,16 +3,21 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use super::declared::{self, Standing};
 use super::stop::{Phase, Pool};
 use crate::flow::{Certificate, Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
 use crate::flow::{Hello, Request, Timestamp};
-use crate::policy::compile::{SystemId, Tables};
-use crate::policy::model::Protocol;
+use crate::policy::compile::{RuleEntry, SystemId, Tables};
+use crate::policy::model::{Dial, Protocol};
 use crate::verdict::{Allowed, Denied, NotYet, Reason, Stage, Verdict};
 
-/// Answers `flow` by the facts it has, on a box whose `refusing` listeners answer nothing.
-pub(super) fn decide(tables: &Tables, refusing: &BTreeSet<Name>, flow: &Flow) -> Verdict {
-    let case = Case { tables, refusing, flow };
+/// Answers `flow` by the facts it has, on a box whose `refusing` listeners answer nothing, while `open` is declared.
+pub(super) fn decide(
+    tables: &Tables,
+    (refusing, open): (&BTreeSet<Name>, &[Standing]),
+    flow: &Flow,
+) -> Verdict {
+    let case = Case { tables, refusing, open, flow };
     case.judge().unwrap_or_else(Verdict::Deny)
 }
 
@@ -21,6 +26,7 @@ pub(super) fn decide(tables: &Tables, refusing: &BTreeSet<Name>, flow: &Flow) ->
 pub(super) struct Case<'a> {
     pub(super) tables: &'a Tables,
     pub(super) refusing: &'a BTreeSet<Name>,
+    pub(super) open: &'a [Standing],
     pub(super) flow: &'a Flow,
 }
 
@@ -44,15 +50,15 @@ impl Case<'_> {
         let admitted = self.admitted().err().map(reason);
         let hello = || Some(self.destination(self.flow.hello.as_deref()?).err()?.reason);
         let identity = source.and_then(|source| self.identity(source).err()).map(reason);
-        let request = self.flow.request.as_ref().and_then(|request| self.unaskable(request));
-        let dial = || barred(self.tables, self.flow.endpoint?, destination, self.flow.at);
+        let request = self.flow.request.as_ref().and_then(|request| self.unaskable(request, destination));
+        let dial = source.and_then(|source| self.dial(source, destination).err()).map(reason);
         let peer = source.and_then(|source| self.peer(source, destination).err()).map(reason);
         let all = [
             of(Stage::Arrival, admitted),
             of(Stage::Hello, hello()),
             of(Stage::Identity, identity),
             of(Stage::Request, request),
-            of(Stage::Dial, dial()),
+            of(Stage::Dial, dial),
             of(Stage::Peer, peer),
         ];
         all.into_iter().flatten().collect()
@@ -155,7 +161,7 @@ impl Case<'_> {
     fn request(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
         let Some(request) = &self.flow.request else { return Ok(()) };
         let pool = self.pool(source, destination);
-        if let Some(reason) = self.unaskable(request) {
+        if let Some(reason) = self.unaskable(request, destination) {
             let rule = pool.only(Phase::Protocol);
             return Err(Denied { rule, ..Denied::plain(reason, Stage::Request) });
         }
@@ -163,20 +169,30 @@ impl Case<'_> {
     }
 
     /// What refuses a request whatever the rules say.
-    fn unaskable(self, request: &Request) -> Option<Reason> {
-        if self.is_host(request) {
-            request.upgrade.then_some(Reason::Upgrade)
-        } else {
-            Some(Reason::HostMismatch)
+    fn unaskable(self, request: &Request, destination: Option<SystemId>) -> Option<Reason> {
+        if !self.is_host(request) {
+            return Some(Reason::HostMismatch);
         }
+        let closed = request.upgrade && self.is_closed_to_switches(request, destination);
+        closed.then_some(Reason::Upgrade)
+    }
+
+    /// After a switch either side may speak first: what may never initiate must not get that chance. And `CONNECT`
+    /// (RFC 9110 §9.3.6) asks for a tunnel to a place of its own choice.
+    fn is_closed_to_switches(self, request: &Request, destination: Option<SystemId>) -> bool {
+        let system = destination.and_then(|id| self.tables.systems.get(id));
+        request.method.as_str() == "CONNECT" || system.is_some_and(|system| !system.may_initiate)
     }
 
     fn dial(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
         let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
-        match barred(self.tables, endpoint, destination, self.flow.at) {
+        let pool = self.pool(source, destination);
+        let declared =
+            |site: &Name| pool.left(Phase::Request).any(|rule| self.opens(site, &rule.name));
+        match barred(self.tables, (endpoint, self.flow.at), destination, declared) {
             None => Ok(()),
             Some(reason) => {
-                let rule = self.pool(source, destination).only(Phase::Request);
+                let rule = pool.only(Phase::Request);
                 Err(Denied { rule, ..Denied::plain(reason, Stage::Dial) })
             }
         }
@@ -199,19 +215,43 @@ impl Case<'_> {
 
     /// Nothing refuses it: it is allowed where no fact is missing that a rule asks for.
     fn conclude(self, source: SystemId, destination: Option<SystemId>) -> Verdict {
-        let pool = self.pool(source, destination);
-        let known = destination.filter(|_| self.flow.paper.is_some());
-        let asked = self.flow.request.is_some();
-        let complete = |protocol| protocol == Protocol::Tls || asked;
-        let rule = pool.left(Phase::Request).find(|rule| complete(rule.protocol));
-        match (known, self.flow.endpoint, rule) {
-            (Some(_), Some(endpoint), Some(rule)) => Verdict::Allow(Allowed {
+        match (self.flow.endpoint, self.passes_by(source, destination)) {
+            (Some(endpoint), Some((rule, would_deny))) => Verdict::Allow(Allowed {
                 rule: rule.name.clone(),
                 system: rule.to.clone(),
                 endpoint,
+                would_deny,
             }),
-            _ => Verdict::NotYet(NotYet { stage: self.stage(), rule: pool.only(Phase::Request) }),
+            _ => Verdict::NotYet(NotYet {
+                stage: self.stage(),
+                rule: self.pool(source, destination).only(Phase::Request),
+            }),
         }
+    }
+
+    /// The rule of which no fact is missing, the address that is dialled included.
+    fn passes_by(
+        &self,
+        source: SystemId,
+        destination: Option<SystemId>,
+    ) -> Option<(&RuleEntry, Option<Reason>)> {
+        let entry = self.tables.endpoint(self.flow.endpoint?)?;
+        let (paper, asked) = (self.flow.paper.is_some(), self.flow.request.is_some());
+        let complete = |rule: &RuleEntry| {
+            let known = match rule.protocol {
+                Protocol::Https => destination.is_some() && paper && asked,
+                Protocol::Tls => destination.is_some() && paper,
+                Protocol::TlsPassthrough => destination.is_some(),
+                // Its destination is the address.
+                Protocol::Tcp => true,
+            };
+            known && (entry.dial == Dial::Always || self.opens(&entry.site, &rule.name))
+        };
+        self.pool(source, Some(destination.unwrap_or(entry.system))).passes_by(complete)
+    }
+
+    fn opens(self, site: &Name, rule: &Name) -> bool {
+        declared::opens(self.open, site, Some(rule), self.flow.at)
     }
 
     /// The stage of the last fact present.
@@ -260,12 +300,13 @@ impl Case<'_> {
     }
 }
 
-/// Why a socket address may not be dialled, as far as the address, its site and the time say it.
+/// Why a socket address may not be dialled, as far as the address, its site and the time say it; `declared` tells
+/// whether a site that waits for a declaration has one.
 pub(super) fn barred(
     tables: &Tables,
-    endpoint: SocketAddr,
+    (endpoint, at): (SocketAddr, Timestamp),
     destination: Option<SystemId>,
-    at: Timestamp,
+    declared: impl Fn(&Name) -> bool,
 ) -> Option<Reason> {
     let Some(entry) = tables.endpoint(endpoint) else {
         return Some(if tables.residency { Reason::CountryUnknown } else { Reason::NoRule });
@@ -273,13 +314,17 @@ pub(super) fn barred(
     if entry.residency.is_some() {
         return entry.residency;
     }
+    if at >= entry.known_until {
+        return Some(Reason::CountryUnknown);
+    }
     if destination.is_some_and(|destination| destination != entry.system) {
         return Some(Reason::NoRule);
     }
-    if !entry.dialled {
-        return Some(Reason::SiteNotDeclared);
+    match entry.dial {
+        Dial::Always => entry.term.refuses(at),
+        Dial::Declared if declared(&entry.site) => entry.term.refuses(at),
+        Dial::Declared | Dial::Never => Some(Reason::SiteNotDeclared),
     }
-    entry.term.refuses(at)
 }
 
 /// What is wrong with a certificate itself. A revocation weighs more than an end that comes anyway.

@@ -19,7 +19,7 @@ pub(super) type Due = Result<&'static str, (Reason, Stage)>;
 
 pub(super) const REGISTER: Due = Ok("register");
 
-fn engine(model: Model) -> Engine {
+pub(super) fn engine(model: Model) -> Engine {
     Engine::compile(model).with_listeners(names(&["center-guard"]))
 }
 
@@ -64,7 +64,7 @@ fn named(identities: &[&str]) -> Flow {
     showing(|it| it.identities = identities.iter().map(|text| identity(text)).collect())
 }
 
-fn sending(method: &str, path: &str) -> Flow {
+pub(super) fn sending(method: &str, path: &str) -> Flow {
     flow_with(|flow| flow.request = Some(request(method, path)))
 }
 

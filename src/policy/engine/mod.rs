@@ -4,7 +4,8 @@
 //!
 //! A flow is judged stage by stage, in the order of its life, by the facts that it has; the first stage that
 //! refuses gives the reason. So a refusal stays what it was whatever is learned later, and only a flow with a
-//! hello, a paper, for `https` a request, and an endpoint can be allowed; until then the answer is *not yet*.
+//! hello, a paper, for `https` a request, and an endpoint can be allowed; until then the answer is *not yet*. Of
+//! `tls_passthrough` nobody sees the paper, of `tcp` not even the hello: there the address alone is the destination.
 //! Within a stage guardrails come first, in the order in which the law lists them, then what the stage has to
 //! know at all, then the connection date, then the rules.
 //!
@@ -13,7 +14,7 @@
 //! 2. It belongs to no system: `unknown_source`.
 //! 3. Before the connection date: `before_connection_date`.
 //! 4. The listener is a refusing one: `listener`.
-//! 5. The source's rules are narrowed by transport, listener and dates. A source that no rule names is `no_rule`.
+//! 5. The source's rules are narrowed by transport (a rule whose protocol `encryption` refuses has none), listener and dates. A source that no rule names is `no_rule`.
 //!    Where the listener is not known (a capture), a rule that names one may still fit.
 //!
 //! IPv4 inside IPv6 is judged as the IPv4 that it is. A system's addresses are its prefixes and its endpoints.
@@ -35,14 +36,18 @@
 //! 4. It names no system: `identity_unknown`; several, or another than the address's: `identity_mismatch`. Names of
 //!    nobody beside one of the system do no harm.
 //!
-//! **Request**: the host is not the server name of the connection: `host_mismatch`; it asks for another protocol:
-//! `upgrade`; then rules are narrowed by protocol (a `tls` rule has no requests), method and path.
+//! **Request**: the host is not the server name of the connection: `host_mismatch`; it asks for another protocol by
+//! `CONNECT`, or toward a system that may never initiate: `upgrade`; then rules are narrowed by protocol (a `tls` rule
+//! has no requests), method, path, and whether they permit a switch of protocols. A rule that observes is not narrowed
+//! by method, path and switch: where no other rule fits, it lets the flow pass and says what would have refused it.
 //!
 //! **Dial**: the very address about to be dialled.
-//! 1. `residency`: its site lies in no permitted country: `outside_country`. The address is not one without a country
-//!    (special-purpose) or has no site: `country_unknown`.
+//! 1. `residency`: its site lies in no permitted country, or a public address is registered in none: `outside_country`.
+//!    The geography does not know a public address or is too old, the site's paper has ended, or the address has no
+//!    site: `country_unknown`.
 //! 2. It is no endpoint of the destination: `no_rule`.
-//! 3. Its site is dialled only when declared, or never: `site_not_declared`.
+//! 3. Its site is never dialled, or only when declared and no declaration that is open opens it for a rule that may
+//!    still fit: `site_not_declared`.
 //! 4. Its approval or its own period: `before_approval`, `after_approval`.
 //!
 //! **Peer**: it was refused by the handshake, or carries none of the destination's identities: `upstream_identity`.
@@ -61,6 +66,7 @@ mod answers;
 mod decide;
 #[cfg(test)]
 mod decisions;
+pub(super) mod declared;
 #[cfg(test)]
 mod naive;
 #[cfg(test)]
@@ -69,12 +75,17 @@ mod outward;
 mod properties;
 #[cfg(test)]
 pub(super) mod random;
+#[cfg(test)]
+mod relaxed;
 mod sift;
 mod stop;
 
+pub use declared::Opened;
 pub(super) use decide::flaw;
 pub(super) use sift::{Sieve, Sift, Sifted};
 pub(super) use stop::{Stops, matches};
+
+use declared::Standing;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -90,8 +101,9 @@ use crate::verdict::{Reason, Verdict};
 #[derive(Debug)]
 pub struct Engine {
     model: Arc<Model>,
-    tables: Tables,
+    tables: Arc<Tables>,
     refusing: BTreeSet<Name>,
+    open: Vec<Standing>,
 }
 
 /// A system that can be reached, as the proxy needs it.
@@ -108,8 +120,8 @@ pub struct Destination<'a> {
 impl Engine {
     /// Makes the tables.
     pub fn compile(model: Model) -> Self {
-        let tables = Tables::of(&model);
-        Self { model: Arc::new(model), tables, refusing: BTreeSet::new() }
+        let tables = Arc::new(Tables::of(&model));
+        Self { model: Arc::new(model), tables, refusing: BTreeSet::new(), open: Vec::new() }
     }
 
     /// The same law on a box whose listeners of these names answer nothing.
@@ -118,20 +130,31 @@ impl Engine {
         Self { refusing, ..self }
     }
 
+    /// The same law while these declarations, and no others, are open. One that the law does not know opens nothing.
+    #[must_use]
+    pub fn with_declarations(&self, opened: &[Opened]) -> Self {
+        Self {
+            model: Arc::clone(&self.model),
+            tables: Arc::clone(&self.tables),
+            refusing: self.refusing.clone(),
+            open: opened.iter().filter_map(|it| Standing::of(&self.model, it)).collect(),
+        }
+    }
+
     /// Answers a flow by the facts it has. The only place that decides who may pass.
     pub fn decide(&self, flow: &Flow) -> Verdict {
-        decide::decide(&self.tables, &self.refusing, flow)
+        decide::decide(&self.tables, (&self.refusing, &self.open), flow)
     }
 
     /// The same judgement taken apart, for whoever explains or compares laws: what refuses at each stage, and what stops
     /// each of these rules. It decides nothing.
     pub(super) fn sift(&self, flow: &Flow, rules: &[RuleId]) -> Sift<'_> {
-        sift::sift(&self.tables, &self.refusing, flow, rules)
+        sift::sift(&self.tables, (&self.refusing, &self.open), flow, rules)
     }
 
     /// As [`Engine::sift`], of every rule of the law whomever it joins.
     pub(super) fn sift_all(&self, flow: &Flow) -> Sift<'_> {
-        sift::sift_all(&self.tables, &self.refusing, flow)
+        sift::sift_all(&self.tables, (&self.refusing, &self.open), flow)
     }
 
     /// The tables, for whoever compares laws.
@@ -148,7 +171,9 @@ impl Engine {
     /// lists have times of their own: they are facts of a flow.
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         let later = self.tables.changes.partition_point(|change| *change <= now);
-        self.tables.changes.get(later).copied()
+        let written = self.tables.changes.get(later).copied();
+        let declared = self.open.iter().flat_map(Standing::changes).filter(|change| *change > now);
+        written.into_iter().chain(declared).min()
     }
 
     /// The law behind it.
@@ -252,6 +277,7 @@ impl Engine {
 
     /// Why an endpoint of its own system may not be dialled at `at`, whoever asks.
     pub(super) fn dial_refusal(&self, endpoint: SocketAddr, at: Timestamp) -> Option<Reason> {
-        decide::barred(&self.tables, endpoint, None, at)
+        let declared = |site: &Name| declared::opens(&self.open, site, None, at);
+        decide::barred(&self.tables, (endpoint, at), None, declared)
     }
 }

@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::random::{any_flow, encryption, guardrails, model, second};
+use super::random::{any_flow, encryption, guardrails, model, opened, second};
 use super::{Engine, naive};
 use crate::flow::{Flow, Name, Paper, Path, Request, Timestamp, TlsVersion};
 use crate::policy::imagined::{certificate, names};
-use crate::policy::model::Model;
+use crate::policy::model::{Dial, Model, Protocol};
 use crate::verdict::Verdict;
 
 fn refusing() -> BTreeSet<Name> {
@@ -21,6 +21,16 @@ fn refusing() -> BTreeSet<Name> {
 
 fn engine(model: &Model) -> Engine {
     Engine::compile(model.clone()).with_listeners(refusing())
+}
+
+/// The facts without which a rule of this protocol lets nothing pass, as the bits of [`known`].
+const fn needed(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Https => 0b1111,
+        Protocol::Tls => 0b1011,
+        Protocol::TlsPassthrough => 0b1001,
+        Protocol::Tcp => 0b1000,
+    }
 }
 
 /// The flow without the facts whose bit is not set.
@@ -44,10 +54,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 768, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_engine_equals_the_slower_truth(model in model(), flows in vec(any_flow(), 16)) {
-        let engine = engine(&model);
+    fn the_engine_equals_the_slower_truth(
+        model in model(),
+        opened in opened(),
+        flows in vec(any_flow(), 16),
+    ) {
+        let engine = engine(&model).with_declarations(&opened);
         for flow in flows {
-            prop_assert_eq!(engine.decide(&flow), naive::decide(&model, &refusing(), &flow));
+            let due = naive::decide(&model, (&refusing(), &opened), &flow);
+            prop_assert_eq!(engine.decide(&flow), due);
         }
     }
 }
@@ -56,8 +71,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_learned_later_never_softens_a_refusal(model in model(), flow in any_flow()) {
-        let engine = engine(&model);
+    fn what_is_learned_later_never_softens_a_refusal(
+        model in model(),
+        opened in opened(),
+        flow in any_flow(),
+    ) {
+        let engine = engine(&model).with_declarations(&opened);
         let all = engine.decide(&flow);
         for facts in 0..32_u8 {
             let some = engine.decide(&known(&flow, facts));
@@ -67,8 +86,10 @@ proptest! {
                 prop_assert!(matches!(all, Verdict::Deny(_)), "{facts:05b}: {some:?}, then {all:?}");
                 prop_assert!(!travelled || some == all, "{facts:05b}: {some:?}, then {all:?}");
             }
-            let complete = facts & 0b1011 == 0b1011;
-            prop_assert!(complete || !allows(&some), "{facts:05b}: {some:?}");
+            if let Verdict::Allow(allowed) = &some {
+                let due = needed(model.rules[&allowed.rule].protocol);
+                prop_assert_eq!(facts & due, due, "{:05b}: {:?}", facts, some);
+            }
         }
     }
 
@@ -76,6 +97,7 @@ proptest! {
     fn a_guardrail_never_enlarges_what_passes(
         model in model(),
         more in guardrails(),
+        opened in opened(),
         flows in vec(any_flow(), 16),
     ) {
         let mut guarded = model.clone();
@@ -87,7 +109,9 @@ proptest! {
         g.destinations = model.guardrails.destinations.clone().or(more.destinations);
         g.reverse_access = model.guardrails.reverse_access.clone().or(more.reverse_access);
         g.residency = model.guardrails.residency.clone().or(more.residency);
-        let (before, after) = (engine(&model), engine(&guarded));
+        g.content = model.guardrails.content.clone().or(more.content);
+        let open = |model: &Model| engine(model).with_declarations(&opened);
+        let (before, after) = (open(&model), open(&guarded));
         for flow in flows {
             let passes = allows(&after.decide(&flow));
             prop_assert!(!passes || allows(&before.decide(&flow)), "{flow:?}");
@@ -95,8 +119,12 @@ proptest! {
     }
 
     #[test]
-    fn between_two_changes_of_the_law_time_changes_nothing(model in model(), flow in any_flow()) {
-        let engine = engine(&model);
+    fn between_two_changes_of_the_law_time_changes_nothing(
+        model in model(),
+        opened in opened(),
+        flow in any_flow(),
+    ) {
+        let engine = engine(&model).with_declarations(&opened);
         let steady = Flow { paper: Some(Arc::new(Paper::Presented(certificate(&["dns:a.example"])))), ..flow };
         let (mut now, end) = (second(-1), second(20));
         while let Some(next) = engine.next_change(now).filter(|next| *next < end) {
@@ -134,16 +162,34 @@ fn the_random_world_meets_every_answer() {
     let mut seen = BTreeMap::new();
     for _ in 0..1500 {
         let model = model().new_tree(&mut runner).expect("a model").current();
-        let engine = engine(&model);
+        let opened = opened().new_tree(&mut runner).expect("declarations").current();
+        let engine = engine(&model).with_declarations(&opened);
         for _ in 0..16 {
             let verdict =
                 engine.decide(&any_flow().new_tree(&mut runner).expect("a flow").current());
             let answer = verdict.reason().map_or_else(|| verdict.code(), |reason| reason.code());
             *seen.entry(answer).or_insert(0) += 1;
+            if let Verdict::Allow(allowed) = &verdict {
+                let rule = &model.rules[&allowed.rule];
+                *seen.entry(rule.protocol.as_str()).or_insert(0) += 1;
+                if allowed.would_deny.is_some() {
+                    *seen.entry("would_deny").or_insert(0) += 1;
+                }
+                let site = engine.site_of(allowed.endpoint).expect("it is an endpoint");
+                if model.sites[site].dial == Dial::Declared {
+                    *seen.entry("declared").or_insert(0) += 1;
+                }
+            }
         }
     }
     for answer in [
         "allow",
+        "https",
+        "tls",
+        "tls_passthrough",
+        "tcp",
+        "would_deny",
+        "declared",
         "not_yet",
         "reverse_access",
         "unknown_source",

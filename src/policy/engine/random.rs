@@ -2,22 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
+use super::Opened;
 use crate::flow::{
     Alpn, Certificate, Chain, Flow, Hello, Identity, Paper, Peer, Request, Revocation, ServerName,
     Timestamp, TlsVersion, Transport,
 };
 use crate::policy::imagined::{
-    approval, certificate, endpoint, guardrail, host, http, identity, law, name, names, request,
-    rule, site, socket, system, upstream,
+    approval, certificate, endpoint, guardrail, host, http, identity, law, name, names, place,
+    request, rule, site, socket, system, upstream,
 };
 use crate::policy::model::{
-    Dial, Encryption, Guardrail, Guardrails, Model, Period, Protocol, Rule, Side,
+    Declaration, Dial, Encryption, Enforcement, Geography, Guardrail, Guardrails, Model, Period,
+    Protocol, RoundTrip, Rule, Side,
 };
 
 const METHODS: [&str; 4] = ["GET", "POST", "PUT", "DELETE"];
@@ -58,13 +61,20 @@ pub(in crate::policy) fn guardrails() -> impl Strategy<Value = Guardrails> {
         systems(&["b", "z"]),
         option::weighted(0.6, countries),
         option::of(versions.prop_map(|it| it.into_iter().collect())),
+        any::<bool>(),
     )
-        .prop_map(|(destinations, reverse_access, residency, versions)| Guardrails {
-            destinations: destinations.and_then(guardrail),
-            reverse_access: reverse_access.and_then(guardrail),
-            residency: residency.and_then(guardrail),
-            content: None,
-            encryption: versions.and_then(encryption),
+        .prop_map(|(destinations, reverse_access, residency, versions, passthrough)| {
+            Guardrails {
+                destinations: destinations.and_then(guardrail),
+                reverse_access: reverse_access.and_then(guardrail),
+                residency: residency.and_then(guardrail),
+                content: None,
+                round_trip: RoundTrip::Observe,
+                encryption: versions.and_then(encryption).map(|mut it| {
+                    it.what.passthrough = passthrough;
+                    it
+                }),
+            }
         })
 }
 
@@ -79,16 +89,24 @@ prop_compose! {
         listener in option::weighted(0.3, select(vec!["l0", "l1"])),
         from in prop_oneof![Just(vec!["a"]), subsequence(vec!["a", "b", "c", "z"], 1..=4)],
         to in select(vec!["x", "x", "x", "y"]),
-        https in prop::bool::weighted(0.8),
+        protocol in prop_oneof![
+            8 => Just(Protocol::Https),
+            2 => Just(Protocol::Tls),
+            1 => Just(Protocol::TlsPassthrough),
+            1 => Just(Protocol::Tcp),
+        ],
+        observes in prop::bool::weighted(0.15),
+        upgrade in prop::bool::weighted(0.3),
         methods in subsequence(METHODS.to_vec(), 1..=3),
         paths in subsequence(PATTERNS.to_vec(), 1..=3),
     ) -> Rule {
-        let (protocol, http) =
-            if https { (Protocol::Https, Some(http(&methods, &paths))) } else { (Protocol::Tls, None) };
+        let http = (protocol == Protocol::Https).then(|| http(&methods, &paths));
         Rule {
             approval: name(approval),
             period,
             listener: listener.map(name),
+            enforcement: if observes { Enforcement::Observe } else { Enforcement::Enforce },
+            upgrade,
             ..rule(&from, to, protocol, http)
         }
     }
@@ -98,12 +116,14 @@ prop_compose! {
     /// The sites' countries and dials, and the approvals' periods.
     fn world()(
         countries in vec(select(vec!["JP", "JP", "US"]), 3),
-        dials in vec(select(vec![Dial::Always, Dial::Always, Dial::Declared, Dial::Never]), 3),
+        dials in vec(select(vec![Dial::Always, Dial::Always, Dial::Declared, Dial::Declared, Dial::Never]), 3),
         periods in vec(period(), 3),
         endpoint_period in period(),
         overlap in prop::bool::weighted(0.2),
         shared in prop::bool::weighted(0.1),
         connection in select(vec![0_i64, 0, 1, 3]),
+        geography in option::weighted(0.6, (select(vec!["JP", "JP", "US"]), 6_i64..12)),
+        paper in option::weighted(0.2, 4_i64..12),
     ) -> Model {
         let mut law = law();
         law.interconnection.connection_date = second(connection);
@@ -111,6 +131,12 @@ prop_compose! {
         law.sites = sites.map(|(key, (country, dial))| (name(key), site(country, *dial))).collect();
         let approvals = ["p0", "p1", "p2"].into_iter().zip(&periods);
         law.approvals = approvals.map(|(key, period)| (name(key), approval(*period))).collect();
+        law.geography = geography.map(|(country, until)| Geography {
+            countries: [("8.8.8.8".parse().expect("an address"), country.to_owned())].into(),
+            until: second(until),
+            place: place(1),
+        });
+        law.documents.get_mut(&name("site-contract")).expect("a document").until = paper.map(second);
         let inner = if overlap { vec!["10.1.0.0/16", "10.9.0.0/16"] } else { vec!["10.9.0.0/16"] };
         let second_name = if shared { "dns:a.example" } else { "uri:urn:b" };
         let mut x = system(Side::Center, &[], &["dns:x.example"]);
@@ -135,13 +161,47 @@ prop_compose! {
 }
 
 pub(in crate::policy) fn model() -> impl Strategy<Value = Model> {
-    (world(), guardrails(), prop_oneof![1 => vec(any_rule(), 0..4), 3 => vec(any_rule(), 4..16)])
-        .prop_map(|(mut law, guardrails, rules)| {
+    let rules = prop_oneof![1 => vec(any_rule(), 0..4), 3 => vec(any_rule(), 4..16)];
+    (world(), guardrails(), rules, vec(any_declaration(), 2)).prop_map(
+        |(mut law, guardrails, rules, declarations)| {
             law.guardrails = guardrails;
+            let keyed = ["d0", "d1"].into_iter().map(name).zip(declarations);
+            law.declarations = keyed.collect();
             let keyed = rules.into_iter().enumerate();
             law.rules = keyed.map(|(key, rule)| (name(&format!("r{key}")), rule)).collect();
             law
-        })
+        },
+    )
+}
+
+prop_compose! {
+    fn any_declaration()(
+        site in select(vec!["s0", "s0", "s1", "s2"]),
+        rules in subsequence(vec!["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7"], 3..=8),
+        at_most in 2_u64..12,
+        approval in select(vec!["p0", "p1", "p2"]),
+    ) -> Declaration {
+        Declaration {
+            title: None,
+            site: name(site),
+            rules: names(&rules),
+            at_most: Duration::from_secs(at_most),
+            approval: name(approval),
+            place: place(1),
+        }
+    }
+}
+
+/// Declarations that are open; `d9` is none of the law's.
+pub(in crate::policy) fn opened() -> impl Strategy<Value = Vec<Opened>> {
+    let one = (select(vec!["d0", "d0", "d1", "d1", "d9"]), 0_i64..7, 6_i64..14).prop_map(
+        |(declaration, since, until)| Opened {
+            declaration: name(declaration),
+            since: second(since),
+            until: second(until),
+        },
+    );
+    vec(one, 0..4)
 }
 
 fn any_hello() -> impl Strategy<Value = Hello> {
@@ -228,7 +288,7 @@ fn named_as(source: &str, paper: Paper) -> Paper {
 fn any_request() -> impl Strategy<Value = Request> {
     let hosts = select(vec!["x.up.example", "x.up.example", "x.up.example", "y.up.example"]);
     let hosts = option::weighted(0.97, hosts);
-    let upgrade = prop::bool::weighted(0.05);
+    let upgrade = prop::bool::weighted(0.1);
     (select(METHODS.to_vec()), select(PATHS.to_vec()), hosts, upgrade).prop_map(
         |(method, path, asked, upgrade)| Request {
             host: asked.map(host),

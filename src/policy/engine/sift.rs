@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::decide::Case;
+use super::declared::Standing;
 use super::stop::{Phase, Stops, fits, stops};
 use crate::flow::{Flow, Name};
 use crate::policy::compile::{RuleEntry, RuleId, SystemId, Tables};
@@ -46,29 +47,30 @@ pub(in crate::policy) struct Sieve {
 /// Sifts some rules.
 pub(super) fn sift<'a>(
     tables: &'a Tables,
-    refusing: &BTreeSet<Name>,
+    here: (&BTreeSet<Name>, &[Standing]),
     flow: &Flow,
     rules: &[RuleId],
 ) -> Sift<'a> {
-    of(tables, refusing, flow, rules.iter().copied())
+    of(tables, here, flow, rules.iter().copied())
 }
 
 /// Sifts every rule of the law.
 pub(super) fn sift_all<'a>(
     tables: &'a Tables,
-    refusing: &BTreeSet<Name>,
+    here: (&BTreeSet<Name>, &[Standing]),
     flow: &Flow,
 ) -> Sift<'a> {
-    of(tables, refusing, flow, 0..tables.rules.len())
+    of(tables, here, flow, 0..tables.rules.len())
 }
 
 fn of<'a>(
     tables: &'a Tables,
-    refusing: &BTreeSet<Name>,
+    here: (&BTreeSet<Name>, &[Standing]),
     flow: &Flow,
     ids: impl Iterator<Item = RuleId>,
 ) -> Sift<'a> {
-    let case = Case { tables, refusing, flow };
+    let (refusing, open) = here;
+    let case = Case { tables, refusing, open, flow };
     let (source, destination) = case.ends();
     let rules = ids.filter_map(|id| tables.rules.get(id)).map(|rule| Sifted {
         rule,

@@ -66,6 +66,25 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// The rule that a complete flow passes by: one that it fits, else the nearest of those that only observe, with
+    /// what it would be refused for.
+    pub(super) fn passes_by(
+        self,
+        complete: impl Fn(&RuleEntry) -> bool,
+    ) -> Option<(&'a RuleEntry, Option<Reason>)> {
+        let kinds =
+            |rule: &RuleEntry| stops(rule, self.flow, Phase::Request).into_iter().flatten().count();
+        let mut left = self.left(Phase::Request).filter(|rule| complete(rule));
+        let first = left.next()?;
+        if kinds(first) == 0 {
+            return Some((first, None));
+        }
+        // `min_by_key` gives the first of equals, so that names decide as everywhere.
+        let nearest = std::iter::once(first).chain(left).min_by_key(|rule| kinds(rule))?;
+        let would_deny = || self.nearest(Phase::Request, Stage::Request).reason;
+        Some((nearest, (kinds(nearest) > 0).then(would_deny)))
+    }
+
     fn all(self) -> impl Iterator<Item = &'a RuleEntry> {
         self.ids.iter().filter_map(move |id| self.rules.get(*id))
     }
@@ -107,7 +126,14 @@ fn refusal(mut nearest: Vec<Near>, stage: Stage) -> Denied {
 }
 
 pub(super) fn fits(rule: &RuleEntry, flow: &Flow, phase: Phase) -> bool {
-    stops(rule, flow, phase) == [None; 3]
+    let stops = stops(rule, flow, phase);
+    stops == [None; 3] || (rule.observes && phase == Phase::Request && is_relaxed(stops))
+}
+
+/// What a rule that observes lets pass: the facts of one request, never who asks, where to, when or in which protocol.
+fn is_relaxed(stops: Stops) -> bool {
+    let relaxed = |kind| matches!(kind, Reason::Method | Reason::Path | Reason::Upgrade);
+    stops.into_iter().flatten().all(relaxed)
 }
 
 pub(super) fn stops(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Stops {
@@ -120,7 +146,7 @@ pub(super) fn stops(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Stops {
 
 fn standing(rule: &RuleEntry, flow: &Flow) -> Stops {
     let transport = match flow.transport {
-        Transport::Tcp => None,
+        Transport::Tcp => rule.closed.then_some(Reason::Protocol),
         Transport::Udp | Transport::Icmp | Transport::Esp => Some(Reason::Protocol),
     };
     let listener = (!takes(rule, flow.listener.as_ref())).then_some(Reason::Listener);
@@ -139,17 +165,24 @@ fn protocol(rule: &RuleEntry, flow: &Flow) -> Option<Reason> {
     let agreed = flow.hello.as_ref().is_some_and(|hello| hello.alpn.is_some());
     match rule.protocol {
         Protocol::Tls if agreed => Some(Reason::Protocol),
-        Protocol::Tls | Protocol::Https => None,
+        Protocol::Tls | Protocol::Https | Protocol::TlsPassthrough | Protocol::Tcp => None,
     }
 }
 
 fn request(rule: &RuleEntry, request: &Request) -> Stops {
     match rule.protocol {
-        Protocol::Tls => [Some(Reason::Protocol), None, None],
+        Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp => {
+            [Some(Reason::Protocol), None, None]
+        }
         Protocol::Https => {
             let method = rule.methods.contains(&request.method);
             let path = rule.paths.iter().any(|pattern| matches(pattern, &request.path));
-            [(!method).then_some(Reason::Method), (!path).then_some(Reason::Path), None]
+            let upgrade = rule.upgrade || !request.upgrade;
+            [
+                (!method).then_some(Reason::Method),
+                (!path).then_some(Reason::Path),
+                (!upgrade).then_some(Reason::Upgrade),
+            ]
         }
     }
 }

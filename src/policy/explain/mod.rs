@@ -85,7 +85,13 @@ impl Asked {
 
     /// The answer under this law. A path that is none is a malformed request.
     pub fn verdict(&self, engine: &Engine, at: Timestamp) -> Verdict {
-        scenario::judged(engine, &self.flow(engine, at), self.facts.path.as_deref())
+        let engine = self.declared(engine, at);
+        scenario::judged(&engine, &self.flow(&engine, at), self.facts.path.as_deref())
+    }
+
+    /// The same law while what is asked about as declared is open.
+    fn declared(&self, engine: &Engine, at: Timestamp) -> Engine {
+        engine.with_declarations(&scenario::opened(engine, &self.facts, at))
     }
 
     /// The names in the client certificate.
@@ -100,6 +106,7 @@ impl Asked {
 
 /// Explains what this law says of a flow at `at`.
 pub fn explain(engine: &Engine, asked: &Asked, at: Timestamp) -> Explanation {
+    let engine = &asked.declared(engine, at);
     let flow = asked.flow(engine, at);
     let sift = engine.sift_all(&flow);
     let name = |id: Option<usize>| Some(engine.tables().systems.get(id?)?.name.clone());

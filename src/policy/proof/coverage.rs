@@ -55,13 +55,11 @@ fn term(model: &Model, rule: &Rule) -> Term {
 fn covers(model: &Model, wide: &Rule, narrow: &Rule) -> bool {
     let (outer, inner) = (term(model, wide), term(model, narrow));
     let listener = wide.listener.is_none() || wide.listener == narrow.listener;
-    let same = (wide.protocol, wide.individual_number, wide.idle_timeout, wide.response_timeout)
-        == (
-            narrow.protocol,
-            narrow.individual_number,
-            narrow.idle_timeout,
-            narrow.response_timeout,
-        );
+    let treatment = |rule: &Rule| {
+        let timeouts = (rule.idle_timeout, rule.response_timeout);
+        (rule.protocol, rule.individual_number, timeouts, rule.enforcement)
+    };
+    let same = treatment(wide) == treatment(narrow) && (wide.upgrade || !narrow.upgrade);
     same && listener
         && narrow.from.is_subset(&wide.from)
         && (outer.since <= inner.since && inner.until <= outer.until)

@@ -4,8 +4,10 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{against, beside, error, example};
 use crate::flow::Name;
-use crate::policy::compile::residency as refusal;
-use crate::policy::model::{Endpoint, Model, Rule, Side, System};
+use crate::policy::compile::{is_closed, residency as refusal};
+use crate::policy::model::{
+    Declaration, Dial, Endpoint, IndividualNumber, Model, Rule, Side, Site, System,
+};
 use crate::verdict::Reason;
 use crate::yaml::Fault;
 
@@ -48,7 +50,7 @@ fn outside(model: &Model, system: &Name, endpoint: &Endpoint) -> Option<Fault> {
     } else {
         (
             format!("the country of endpoint `{address}` of `{system}` cannot be told"),
-            "a public address needs `geography`, which is not supported yet: use one of a closed network"
+            "a public address counts by `geography`: name a file that knows it, or use one of a closed network"
                 .to_owned(),
         )
     };
@@ -62,24 +64,109 @@ fn outside(model: &Model, system: &Name, endpoint: &Endpoint) -> Option<Fault> {
     Some(Fault { notes: vec![flow], remedy: Some(remedy), ..against(fault, guardrail) })
 }
 
-/// No rule leads to where no individual number may go: only `forbidden` could, and nothing looks inside yet.
+/// Toward where no individual number may go, rules say `forbidden`.
 pub(super) fn content(model: &Model) -> Vec<Fault> {
     let Some(guardrail) = &model.guardrails.content else { return Vec::new() };
-    let toward = model.rules.iter().filter(|(_, rule)| guardrail.what.contains(&rule.to));
+    let toward = |rule: &Rule| {
+        guardrail.what.contains(&rule.to) && rule.individual_number != IndividualNumber::Forbidden
+    };
     let fault = |(name, rule): (&Name, &Rule)| {
         let message = format!(
             "rule `{name}` leads to `{}`, toward which no individual number may go, and does not say `forbidden`",
             rule.to
         );
         let fault = error("individual_number", message, &rule.place, "may carry one");
-        let remedy = "`individual_number: forbidden` is not supported yet: take the rule out";
         Fault {
             notes: vec![format!("{} with an individual number in its body", example(model, rule))],
-            remedy: Some(remedy.to_owned()),
+            remedy: Some("write `individual_number: forbidden`".to_owned()),
             ..against(fault, guardrail)
         }
     };
-    toward.map(fault).collect()
+    model.rules.iter().filter(|(_, rule)| toward(rule)).map(fault).collect()
+}
+
+/// Both legs of every rule are encrypted as the guardrail says.
+pub(super) fn encryption(model: &Model) -> Vec<Fault> {
+    let Some(guardrail) = &model.guardrails.encryption else { return Vec::new() };
+    let closed = model.rules.iter().filter(|(_, rule)| is_closed(model, rule.protocol));
+    let fault = |(name, rule): (&Name, &Rule)| {
+        let protocol = rule.protocol.as_str();
+        let message = format!("rule `{name}` speaks `{protocol}`, which `encryption` refuses");
+        let fault = error("encryption", message, &rule.place, "is not encrypted by this box");
+        Fault {
+            notes: vec![format!("{} in `{protocol}`", example(model, rule))],
+            remedy: Some("let the rule speak `https` or `tls`".to_owned()),
+            ..against(fault, guardrail)
+        }
+    };
+    closed.map(fault).collect()
+}
+
+/// A declaration opens a site that waits for one, in a permitted country.
+pub(super) fn declarations(model: &Model) -> Vec<Fault> {
+    let sites = model
+        .declarations
+        .iter()
+        .filter_map(|(name, it)| Some((name, it, model.sites.get(&it.site)?)));
+    sites
+        .flat_map(|(name, declaration, site)| declaration_faults(model, (name, declaration), site))
+        .collect()
+}
+
+fn declaration_faults(
+    model: &Model,
+    (name, declaration): (&Name, &Declaration),
+    site: &Site,
+) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let flow = format!("example: any source → `{}` while `{name}` is open", declaration.site);
+    if site.dial != Dial::Declared {
+        let message =
+            format!("declaration `{name}` names site `{}`, which waits for none", declaration.site);
+        let fault = error("declaration_site", message, &declaration.place, "would open it");
+        faults.push(Fault {
+            notes: vec![flow.clone()],
+            remedy: Some(
+                "write `dial: declared` for the site, or leave the declaration out".to_owned(),
+            ),
+            ..beside(fault, &site.place, "the site")
+        });
+    }
+    let abroad = model.guardrails.residency.as_ref().filter(|it| !it.what.contains(&site.country));
+    if let Some(guardrail) = abroad {
+        let message =
+            format!("declaration `{name}` opens site `{}` in `{}`", declaration.site, site.country);
+        let fault =
+            error(Reason::OutsideCountry.code(), message, &declaration.place, "would open it");
+        faults.push(Fault {
+            notes: vec![flow],
+            remedy: Some(format!(
+                "only {} is permitted: leave the declaration out",
+                listed(&guardrail.what)
+            )),
+            ..against(fault, guardrail)
+        });
+    }
+    faults
+}
+
+/// No request switches protocols toward a system that may never initiate: after a switch either side may speak first.
+pub(super) fn switches(model: &Model) -> Vec<Fault> {
+    let Some(guardrail) = &model.guardrails.reverse_access else { return Vec::new() };
+    let toward = |rule: &Rule| rule.upgrade && guardrail.what.contains(&rule.to);
+    let fault = |(name, rule): (&Name, &Rule)| {
+        let message = format!(
+            "rule `{name}` permits a switch of protocols toward `{}`, which may never initiate",
+            rule.to
+        );
+        let fault = error("reverse_access", message, &rule.place, "either side may then speak");
+        Fault {
+            notes: vec![format!("{} with `Upgrade`", example(model, rule))],
+            remedy: Some("take `upgrade` out of the rule".to_owned()),
+            ..against(fault, guardrail)
+        }
+    };
+    model.rules.iter().filter(|(_, rule)| toward(rule)).map(fault).collect()
 }
 
 /// Whoever answers for a system of the centre is a counterparty of the interconnection record.

@@ -2,8 +2,7 @@
 //! being put in force, and the warnings. No flow is run here, and nothing depends on the day.
 //!
 //! The engine enforces the same guardrails at every flow; a proof says at the desk, with both places and an example,
-//! what would otherwise only be refused at night. Two proofs need no code: a rule speaks only `https` or `tls`, so each
-//! upstream leg is mutual TLS of the permitted versions; and a `dial: declared` site is not dialled at all.
+//! what would otherwise only be refused at night.
 
 mod coverage;
 mod guardrail;
@@ -22,6 +21,9 @@ pub fn prove(model: &Model, appliance: Option<&Appliance>) -> Faults {
     faults.extend(guardrail::destinations(model));
     faults.extend(guardrail::residency(model));
     faults.extend(guardrail::content(model));
+    faults.extend(guardrail::encryption(model));
+    faults.extend(guardrail::declarations(model));
+    faults.extend(guardrail::switches(model));
     faults.extend(guardrail::counterparties(model));
     faults.extend(appliance.into_iter().flat_map(line_addresses));
     faults.extend(coverage::dead(model));
@@ -35,7 +37,7 @@ pub fn prove(model: &Model, appliance: Option<&Appliance>) -> Faults {
 /// A listener that forwards on the address of a line would offer the centre's side a way in.
 fn line_addresses(appliance: &Appliance) -> Vec<Fault> {
     let forwarding = appliance.listeners.iter().filter(|(_, listener)| match listener.mode {
-        Mode::Reverse { .. } => true,
+        Mode::Reverse { .. } | Mode::Forward(_) | Mode::Transparent(_) => true,
         Mode::Refuse => false,
     });
     let mut faults = Vec::new();

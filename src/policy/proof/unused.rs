@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::warning;
-use crate::appliance::{Appliance, Mode};
+use crate::appliance::Appliance;
 use crate::flow::Name;
 use crate::policy::model::{Expectation, Model, System, Upstream};
 use crate::yaml::{Fault, Place};
@@ -51,7 +51,7 @@ pub(super) fn untested_rules(model: &Model) -> Vec<Fault> {
         .iter()
         .filter_map(|scenario| match &scenario.expect {
             Expectation::Allow(rule) => Some(rule),
-            Expectation::Deny(_) => None,
+            Expectation::Deny(_) | Expectation::WouldDeny(_) => None,
         })
         .collect();
     let untested = model.rules.iter().filter(|(name, _)| !allowed.contains(name));
@@ -87,13 +87,12 @@ fn approvals_used(model: &Model) -> BTreeSet<&Name> {
     let endpoints = upstreams(model).flat_map(|upstream| &upstream.endpoints);
     let rules = model.rules.values().map(|rule| &rule.approval);
     let amended = model.approvals.values().filter_map(|approval| approval.amends.as_ref());
-    rules.chain(endpoints.map(|endpoint| &endpoint.approval)).chain(amended).collect()
+    let declared = model.declarations.values().map(|declaration| &declaration.approval);
+    let endpoints = endpoints.map(|endpoint| &endpoint.approval);
+    rules.chain(endpoints).chain(amended).chain(declared).collect()
 }
 
 fn trusts_used<'a>(model: &'a Model, appliance: &'a Appliance) -> BTreeSet<&'a Name> {
-    let clients = appliance.listeners.values().filter_map(|listener| match &listener.mode {
-        Mode::Reverse { clients, .. } => Some(clients),
-        Mode::Refuse => None,
-    });
+    let clients = appliance.listeners.values().filter_map(|listener| listener.mode.clients());
     upstreams(model).map(|upstream| &upstream.trust).chain(clients).collect()
 }

@@ -10,7 +10,8 @@ use crate::policy::document::{
 };
 use crate::policy::merge::Section;
 use crate::policy::model::{
-    Approval, Document, Encryption, Guardrail, Guardrails, Interconnection, Period, System, Zone,
+    Approval, Document, Encryption, Guardrail, Guardrails, Interconnection, Period, RoundTrip,
+    System, Zone,
 };
 use crate::policy::word::Passthrough;
 use crate::yaml::{At, Fault, Faults, Place};
@@ -88,7 +89,9 @@ pub(super) fn guardrails(
     faults: &mut Faults,
 ) -> Guardrails {
     let Some(text) = text else { return Guardrails::default() };
+    let round_trip = text.residency.as_ref().and_then(|it| it.round_trip.as_ref());
     Guardrails {
+        round_trip: round_trip.map_or(RoundTrip::Observe, |at| at.value),
         destinations: text.destinations.and_then(|text| destinations(text, systems, faults)),
         reverse_access: text.reverse_access.and_then(|text| reverse_access(text, systems, faults)),
         residency: text.residency.and_then(|text| residency(text, faults)),

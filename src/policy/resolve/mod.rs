@@ -5,6 +5,7 @@
 //! thing and the proofs can still be tried on the rest.
 
 mod council;
+mod geography;
 mod overlap;
 mod rule;
 mod scenario;
@@ -15,10 +16,10 @@ use std::collections::BTreeMap;
 use super::merge::{LawText, Section};
 use super::model::{Model, Period, Zone};
 use crate::flow::Name;
-use crate::yaml::{At, Fault, Faults, Moment, Place, unknown_name};
+use crate::yaml::{At, Fault, Faults, Moment, Place, SourceFile, unknown_name};
 
 /// Finds what the text means; `None` where there is not enough of it. Whether the model is whole, the faults say.
-pub(super) fn resolve(law: LawText, faults: &mut Faults) -> Option<Model> {
+pub(super) fn resolve(law: LawText, data: &[SourceFile], faults: &mut Faults) -> Option<Model> {
     let zone = law.timezone.map_or(Zone { offset: 0 }, |at| at.value);
     let documents = Table::build("document", law.documents, |name, text| {
         council::document(text, name, zone, faults)
@@ -39,13 +40,20 @@ pub(super) fn resolve(law: LawText, faults: &mut Faults) -> Option<Model> {
     let rules =
         Table::build("rule", law.rules, |name, text| rule::rule(text, name, &ground, faults));
     rule::check_protocols(&rules.known, faults);
+    let declarations = Table::build("declaration", law.declarations, |name, text| {
+        rule::declaration(text, name, (&approvals, &sites, &rules), faults)
+    });
+    let geography =
+        law.geography.and_then(|text| geography::geography(text, &systems.known, data, faults));
     documents.complete(faults);
     approvals.complete(faults);
     sites.complete(faults);
     trust.complete(faults);
     systems.complete(faults);
     rules.complete(faults);
-    let ground = scenario::Ground { zone, systems: &systems, rules: &rules };
+    declarations.complete(faults);
+    let ground =
+        scenario::Ground { zone, systems: &systems, rules: &rules, declarations: &declarations };
     let scenarios = scenario::scenarios(law.scenarios, &ground, faults);
     Some(Model {
         timezone: zone,
@@ -54,14 +62,19 @@ pub(super) fn resolve(law: LawText, faults: &mut Faults) -> Option<Model> {
             .and_then(|text| council::interconnection(text, zone))?,
         documents: documents.known,
         approvals: approvals.known,
+        geography,
         guardrails,
         sites: sites.known,
         trust: trust.known,
         systems: systems.known,
         rules: rules.known,
+        declarations: declarations.known,
         scenarios,
     })
 }
+
+/// As long as there are fewer faults than this, each unknown name is met with what was probably meant.
+const MEANT_MAX: usize = 5 * Faults::SHOWN_MAX;
 
 /// One section: what could be resolved, and all names that are declared.
 #[derive(Debug)]
@@ -91,8 +104,14 @@ impl<T> Table<T> {
         if self.declared.contains_key(&at.value) {
             return Some(at.value.clone());
         }
-        let names: Vec<_> = self.declared.keys().map(Name::as_str).collect();
-        faults.push(unknown_name(self.kind, at.value.as_str(), &at.place, &names));
+        // Every look for what was meant goes through all names: where nearly everything is wrong, that would take minutes.
+        faults.push(if faults.0.len() < MEANT_MAX {
+            let names: Vec<_> = self.declared.keys().map(Name::as_str).collect();
+            unknown_name(self.kind, at.value.as_str(), &at.place, &names)
+        } else {
+            let message = format!("no {} `{}`", self.kind, at.value);
+            Fault::error("unknown_name", &at.place, message)
+        });
         None
     }
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::flow::Name;
+use crate::policy::address::canonical_net;
 use crate::policy::document::SystemText;
 use crate::policy::merge::Section;
 use crate::yaml::{At, Fault, Faults, Place};
@@ -85,7 +86,8 @@ fn overlap(inner: &Claim<'_>, outer: &Claim<'_>) -> Fault {
 /// The addresses of a system: those it has and those of its endpoints.
 fn claims((name, text): &(At<Name>, Option<SystemText>)) -> Vec<Claim<'_>> {
     let Some(text) = text else { return Vec::new() };
-    let claim = |range, place| Claim { system: &name.value, range, place };
+    // IPv4 inside IPv6 is the IPv4 that it is: no spelling makes two claims out of one address.
+    let claim = |range, place| Claim { system: &name.value, range: canonical_net(range), place };
     let own = text.addresses.iter().flatten().map(|at| claim(at.value, &at.place));
     let endpoints =
         text.upstream.iter().filter_map(|upstream| upstream.endpoints.as_ref()).flatten();

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Table, each_once, period};
 use crate::flow::Name;
-use crate::policy::document::{HttpText, RuleText};
-use crate::policy::model::{Approval, Http, Protocol, Rule, System, Zone};
+use crate::policy::document::{DeclarationText, HttpText, RuleText};
+use crate::policy::model::{
+    Approval, Declaration, Enforcement, Http, IndividualNumber, Protocol, Rule, Site, System, Zone,
+};
 use crate::yaml::{At, Fault, Faults, Mapped, Place};
 
 /// What rules rest on.
@@ -25,6 +27,8 @@ pub(super) fn rule(
     faults: &mut Faults,
 ) -> Option<Rule> {
     check_http(&text, faults);
+    check_upgrade(&text, faults);
+    check_sight(&text, faults);
     let approval = text.approval.and_then(|at| ground.approvals.find(&at, faults));
     let period = period(text.since, text.until, ground.zone, faults);
     let from = text.from.map(|list| sources(list, ground, faults));
@@ -42,6 +46,8 @@ pub(super) fn rule(
         individual_number: text.individual_number?.value,
         idle_timeout: text.idle_timeout.map(|at| at.value),
         response_timeout: text.response_timeout.map(|at| at.value),
+        enforcement: text.enforcement.map_or(Enforcement::Enforce, |at| at.value),
+        upgrade: text.upgrade.is_some_and(|at| at.value),
         place: name.place.clone(),
     })
 }
@@ -79,17 +85,69 @@ fn check_http(text: &RuleText, faults: &mut Faults) {
             );
             faults.push(fault.remedy("write `http: { methods: [GET], paths: [\"/…\"] }`"));
         }
-        Protocol::Tls if !text.lacks("http") => {
+        Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp if !text.lacks("http") => {
             let place = text.http.as_ref().map_or_else(|| text.place(), |http| http.place());
             let fault = Fault::error(
                 "unknown_key",
                 place,
-                "protocol `tls` has no `http`: nobody reads what is inside",
+                format!(
+                    "protocol `{}` has no `http`: nobody reads what is inside",
+                    protocol.value.as_str()
+                ),
             );
             faults.push(fault.and(&protocol.place, "the protocol"));
         }
-        Protocol::Https | Protocol::Tls => {}
+        Protocol::Https | Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp => {}
     }
+}
+
+/// Only a request can ask for another protocol, and what comes after it is read by nobody.
+fn check_upgrade(text: &RuleText, faults: &mut Faults) {
+    let Some(upgrade) = text.upgrade.as_ref().filter(|at| at.value) else { return };
+    let fault = |message| Fault::error("contradiction", &upgrade.place, message);
+    if let Some(protocol) = text.protocol.as_ref().filter(|at| at.value != Protocol::Https) {
+        let fault = fault("only a request can ask for another protocol: `upgrade` needs `https`");
+        faults.push(fault.and(&protocol.place, "the protocol").remedy("leave `upgrade` out"));
+    }
+    let forbidden = |at: &&At<IndividualNumber>| at.value == IndividualNumber::Forbidden;
+    if let Some(number) = text.individual_number.as_ref().filter(forbidden) {
+        let fault = fault("what comes after a switch of protocols is read by nobody");
+        faults.push(fault.and(&number.place, "must be read").remedy("leave `upgrade` out"));
+    }
+}
+
+/// Where nobody can read what is inside, the only honest word is `unseen`.
+fn check_sight(text: &RuleText, faults: &mut Faults) {
+    let (Some(protocol), Some(number)) = (&text.protocol, &text.individual_number) else { return };
+    if protocol.value.is_opaque() && number.value != IndividualNumber::Unseen {
+        let message = format!(
+            "nobody here can read inside `{}`, so that nothing can be said of individual numbers",
+            protocol.value.as_str()
+        );
+        let fault = Fault::error("contradiction", &number.place, message);
+        faults.push(fault.and(&protocol.place, "the protocol").remedy("write `unseen`"));
+    }
+}
+
+/// A prepared exception names a site and rules that are there.
+pub(super) fn declaration(
+    text: DeclarationText,
+    name: &At<Name>,
+    (approvals, sites, rules): (&Table<Approval>, &Table<Site>, &Table<Rule>),
+    faults: &mut Faults,
+) -> Option<Declaration> {
+    let approval = text.approval.and_then(|at| approvals.find(&at, faults));
+    let site = text.site.and_then(|at| sites.find(&at, faults));
+    let named = each_once(text.rules?, faults);
+    let rules: BTreeSet<Name> = named.iter().filter_map(|at| rules.find(at, faults)).collect();
+    Some(Declaration {
+        title: text.title.map(|at| at.value),
+        site: site?,
+        rules: Some(rules).filter(|rules| !rules.is_empty())?,
+        at_most: text.at_most?.value,
+        approval: approval?,
+        place: name.place.clone(),
+    })
 }
 
 fn http(text: HttpText, faults: &mut Faults) -> Option<Http> {
@@ -98,12 +156,8 @@ fn http(text: HttpText, faults: &mut Faults) -> Option<Http> {
     Some(Http { methods, paths })
 }
 
-/// The rules of one listener, source and destination.
-#[derive(Default)]
-struct Meeting<'a> {
-    https: BTreeMap<Option<&'a Name>, &'a Place>,
-    tls: BTreeMap<Option<&'a Name>, &'a Place>,
-}
+/// The rules of one source and destination: by protocol, the listeners they hold on and where they are written.
+type Meeting<'a> = BTreeMap<Protocol, BTreeMap<Option<&'a Name>, &'a Place>>;
 
 /// ALPN is answered before the client is known, so that the rules that could fit must agree on it.
 pub(super) fn check_protocols(rules: &BTreeMap<Name, Rule>, faults: &mut Faults) {
@@ -111,11 +165,8 @@ pub(super) fn check_protocols(rules: &BTreeMap<Name, Rule>, faults: &mut Faults)
     for rule in rules.values() {
         for from in &rule.from {
             let meeting = meetings.entry((from, &rule.to)).or_default();
-            let side = match rule.protocol {
-                Protocol::Https => &mut meeting.https,
-                Protocol::Tls => &mut meeting.tls,
-            };
-            side.entry(rule.listener.as_ref()).or_insert(&rule.place);
+            let places = meeting.entry(rule.protocol).or_default();
+            places.entry(rule.listener.as_ref()).or_insert(&rule.place);
         }
     }
     for ((from, to), meeting) in &meetings {
@@ -125,13 +176,18 @@ pub(super) fn check_protocols(rules: &BTreeMap<Name, Rule>, faults: &mut Faults)
 
 fn conflict(from: &Name, to: &Name, meeting: &Meeting<'_>) -> Option<Fault> {
     let meets = |a: Option<&Name>, b: Option<&Name>| a.is_none() || b.is_none() || a == b;
-    let pairs =
-        meeting.https.iter().flat_map(|https| meeting.tls.iter().map(move |tls| (https, tls)));
-    let ((_, https), (_, tls)) = pairs.into_iter().find(|((a, _), (b, _))| meets(**a, **b))?;
-    let message = format!("from `{from}` to `{to}` one rule speaks `https` and another `tls`");
-    let fault = Fault::error("protocol_conflict", tls, message)
-        .label("speaks `tls`")
-        .and(https, "speaks `https`");
+    let flat = || {
+        meeting.iter().flat_map(|(protocol, places)| places.iter().map(move |it| (*protocol, it)))
+    };
+    let mut pairs = flat().flat_map(|one| flat().map(move |other| (one, other)));
+    let ((first, (_, here)), (second, (_, there))) =
+        pairs.find(|((first, (a, _)), (second, (b, _)))| first < second && meets(**a, **b))?;
+    let (first, second) = (first.as_str(), second.as_str());
+    let message =
+        format!("from `{from}` to `{to}` one rule speaks `{first}` and another `{second}`");
+    let fault = Fault::error("protocol_conflict", there, message)
+        .label(format!("speaks `{second}`"))
+        .and(here, format!("speaks `{first}`"));
     Some(fault.remedy(
         "give them different listeners or one protocol: it is agreed on before the client is known",
     ))

@@ -3,7 +3,7 @@
 use super::Table;
 use crate::flow::Identity;
 use crate::policy::document::{ExpectText, FlowText, ScenarioText};
-use crate::policy::model::{Expectation, Rule, Scenario, ScenarioFlow, System, Zone};
+use crate::policy::model::{Declaration, Expectation, Rule, Scenario, ScenarioFlow, System, Zone};
 use crate::yaml::{At, Fault, Faults, Mapped};
 
 /// What scenarios rest on.
@@ -12,6 +12,7 @@ pub(super) struct Ground<'a> {
     pub(super) zone: Zone,
     pub(super) systems: &'a Table<System>,
     pub(super) rules: &'a Table<Rule>,
+    pub(super) declarations: &'a Table<Declaration>,
 }
 
 pub(super) fn scenarios(
@@ -37,18 +38,23 @@ fn scenario(
 }
 
 fn expectation(text: ExpectText, ground: &Ground<'_>, faults: &mut Faults) -> Option<Expectation> {
-    if text.lacks("allow") == text.lacks("deny") {
-        let fault =
-            Fault::error("bad_value", &text.place, "a scenario expects one of `allow` and `deny`");
-        faults.push(fault.remedy("write `allow: RULE` or `deny: REASON`"));
+    let written = ["allow", "deny", "would_deny"].iter().filter(|key| !text.lacks(key)).count();
+    if written != 1 {
+        let message = "a scenario expects one of `allow`, `deny` and `would_deny`";
+        let fault = Fault::error("bad_value", &text.place, message);
+        faults.push(fault.remedy("write `allow: RULE`, `deny: REASON` or `would_deny: REASON`"));
         return None;
     }
     let allow = text.allow.and_then(|at| ground.rules.find(&at, faults)).map(Expectation::Allow);
-    allow.or_else(|| text.deny.map(|at| Expectation::Deny(at.value)))
+    let deny = || text.deny.map(|at| Expectation::Deny(at.value));
+    let would_deny = || text.would_deny.map(|at| Expectation::WouldDeny(at.value));
+    allow.or_else(deny).or_else(would_deny)
 }
 
 fn flow(text: FlowText, ground: &Ground<'_>, faults: &mut Faults) -> Option<ScenarioFlow> {
     let to = text.to.map(|at| ground.systems.find(&at, faults));
+    let declared = text.declared.into_iter().flatten();
+    let declared = declared.filter_map(|at| ground.declarations.find(&at, faults)).collect();
     let moment = text.at.map(|at| at.value.begin(ground.zone.offset));
     Some(ScenarioFlow {
         from: text.from.map(|at| at.value),
@@ -60,8 +66,10 @@ fn flow(text: FlowText, ground: &Ground<'_>, faults: &mut Faults) -> Option<Scen
         host: text.host.map(|at| at.value),
         method: text.method.map(|at| at.value),
         path: text.path.map(|at| at.value),
+        upgrade: text.upgrade.is_some_and(|at| at.value),
         endpoint: text.endpoint.map(|at| at.value),
         tls: text.tls.map(|at| at.value.0),
+        declared,
         at: moment,
     })
 }

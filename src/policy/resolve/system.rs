@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Table, each_once, period};
 use crate::flow::Name;
+use crate::policy::address::{canonical, canonical_socket};
 use crate::policy::document::{
     EndpointText, RevocationText, SiteText, SystemText, TrustText, UpstreamText,
 };
@@ -162,7 +163,7 @@ fn check_addresses(endpoints: &[EndpointText], faults: &mut Faults) {
             let message = format!("`{}` is no address that can be dialled", at.value);
             faults.push(Fault::error("bad_address", &at.place, message));
         }
-        if let Some(first) = seen.insert(at.value, &at.place) {
+        if let Some(first) = seen.insert(canonical_socket(at.value), &at.place) {
             let message = format!("endpoint `{}` is there twice", at.value);
             faults.push(
                 Fault::error("duplicate_value", &at.place, message)
@@ -174,6 +175,7 @@ fn check_addresses(endpoints: &[EndpointText], faults: &mut Faults) {
 }
 
 fn can_be_dialled(address: IpAddr) -> bool {
+    let address = canonical(address);
     let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
     !(address.is_unspecified() || address.is_multicast() || broadcast)
 }

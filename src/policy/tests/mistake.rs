@@ -42,53 +42,6 @@ fn a_dangling_name_is_met_with_what_was_meant() {
 }
 
 #[test]
-fn what_comes_later_is_said_and_not_passed_over() {
-    check(
-        "protocol: https                      #",
-        "protocol: tls_passthrough #",
-        "tokyo/20-rules.yaml:15:15 not_supported_yet `tls_passthrough` is not supported yet",
-    );
-    check(
-        "protocol: https                      #",
-        "protocol: tcp #",
-        "tokyo/20-rules.yaml:15:15 not_supported_yet `tcp` is not supported yet",
-    );
-    check(
-        "individual_number: permitted         #",
-        "individual_number: forbidden #",
-        "tokyo/20-rules.yaml:20:24 not_supported_yet `forbidden` is not supported yet",
-    );
-    check(
-        "idle_timeout: 2m",
-        "upgrade: true",
-        "tokyo/20-rules.yaml:33:14 not_supported_yet `upgrade: true` is not supported yet",
-    );
-    check(
-        "idle_timeout: 2m",
-        "enforcement: observe",
-        "tokyo/20-rules.yaml:33:18 not_supported_yet `observe` is not supported yet",
-    );
-    check(
-        "round_trip: observe",
-        "round_trip: enforce",
-        "tokyo/00-council.yaml:52:17 not_supported_yet `enforce` is not supported yet",
-    );
-    check(
-        "guardrails:\n",
-        "geography: { file: a }\nguardrails:\n",
-        "tokyo/00-council.yaml:39:1 not_supported_yet `geography` is not supported yet",
-    );
-    check(
-        "rules:\n",
-        "declarations: { a: { site: osaka } }\nrules:\n",
-        "tokyo/20-rules.yaml:5:1 not_supported_yet `declarations` is not supported yet",
-    );
-    assert!(edited("idle_timeout: 2m", "upgrade: false").is_ok());
-    assert!(edited("idle_timeout: 2m", "enforcement: enforce").is_ok());
-    assert!(edited("passthrough: refused", "passthrough: allowed").is_ok());
-}
-
-#[test]
 #[expect(clippy::too_many_lines, reason = "a table")]
 fn keys_that_are_unknown_missing_or_of_another_type() {
     check(

@@ -1,5 +1,7 @@
 //! A law read from text: the seed's own, and every mistake that `understand` can find, each with its place.
 
+mod corpus;
+mod language;
 mod mistake;
 
 use std::fmt::Write as _;
@@ -198,11 +200,11 @@ fn scenarios_name_what_exists() {
     );
     assert_eq!(
         with("{ flow: {}, expect: {} }"),
-        "s.yaml:3:17 bad_value a scenario expects one of `allow` and `deny`; write `allow: RULE` or `deny: REASON`\n"
+        "s.yaml:3:17 bad_value a scenario expects one of `allow`, `deny` and `would_deny`; write `allow: RULE`, `deny: REASON` or `would_deny: REASON`\n"
     );
     assert_eq!(
         with("{ flow: {}, expect: { allow: register, deny: path } }"),
-        "s.yaml:3:17 bad_value a scenario expects one of `allow` and `deny`; write `allow: RULE` or `deny: REASON`\n"
+        "s.yaml:3:17 bad_value a scenario expects one of `allow`, `deny` and `would_deny`; write `allow: RULE`, `deny: REASON` or `would_deny: REASON`\n"
     );
     assert_eq!(
         with(

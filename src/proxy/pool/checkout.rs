@@ -19,6 +19,8 @@ pub(in crate::proxy) struct Checkout {
     pub(super) key: Key,
     pub(super) lent: Lent,
     pub(super) pooled: bool,
+    /// Nobody gets it back.
+    pub(super) once: bool,
 }
 
 #[derive(Debug)]
@@ -108,6 +110,7 @@ impl Checkout {
     /// Gives it back after the last byte of a response.
     pub(in crate::proxy) fn give_back(&mut self) {
         match std::mem::replace(&mut self.lent, Lent::Returned) {
+            Lent::Single(_) if self.once => {}
             Lent::Single(single) => self.pool.give_back(self.key, single),
             Lent::Shared(shared) => self.pool.release(self.key, &shared),
             Lent::Returned => {}

@@ -2,6 +2,7 @@
 //! again only under the trust, certificate and names it was made with. Never decides who may pass.
 
 mod checkout;
+mod once;
 mod placed;
 
 use std::cell::{Cell, RefCell};
@@ -18,6 +19,7 @@ use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::Instant;
 
 pub(in crate::proxy) use checkout::{Checkout, SendError};
+pub(in crate::proxy) use once::Taken;
 
 use checkout::Lent;
 use placed::Placed;
@@ -151,7 +153,7 @@ impl Pool {
     }
 
     fn lend(self: &Rc<Self>, key: Key, lent: Lent, pooled: bool) -> Checkout {
-        Checkout { pool: Rc::clone(self), key, lent, pooled }
+        Checkout { pool: Rc::clone(self), key, lent, pooled, once: false }
     }
 
     /// Asks to dial. While it is not known to speak HTTP/1.1, only one at a time dials: an HTTP/2 connection

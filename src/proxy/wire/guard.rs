@@ -65,6 +65,12 @@ impl<S> Guard<S> {
         self.stream
     }
 
+    /// The stream, and what it has said behind the last request that was let through: after a switch of protocols these
+    /// bytes belong to the other one.
+    pub(crate) fn into_parts(self) -> (BytesMut, S) {
+        (self.held, self.stream)
+    }
+
     fn is_waiting(&self) -> bool {
         self.wire.is_between() && !self.exchange.is_clients_turn()
     }

@@ -1,36 +1,51 @@
 //! The slower truth: the same law, read straight from the model by loops, without tables. Tests compare the engine
 //! with it.
 
+mod dial;
+
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
+use dial::{dial, find, is_open, out_of_time, plain};
+
+use super::Opened;
 use crate::flow::{Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
-use crate::flow::{Path, Timestamp, TlsVersion, Transport};
-use crate::policy::address::is_special_purpose;
+use crate::flow::{Path, TlsVersion, Transport};
 use crate::policy::model::{
-    Dial, Endpoint, Model, PathPattern, Period, Protocol, Rule, SegmentPattern, System,
+    Dial, Enforcement, Model, PathPattern, Protocol, Rule, SegmentPattern, System,
 };
 use crate::verdict::{Allowed, Denied, Near, NotYet, Reason, Stage, Verdict};
 
 /// Answers a flow, slowly.
-pub(super) fn decide(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Verdict {
-    judge(model, refusing, flow).unwrap_or_else(Verdict::Deny)
+pub(super) fn decide(
+    model: &Model,
+    (refusing, opened): (&BTreeSet<Name>, &[Opened]),
+    flow: &Flow,
+) -> Verdict {
+    judge(model, (refusing, opened), flow).unwrap_or_else(Verdict::Deny)
 }
 
-fn judge(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Result<Verdict, Denied> {
+fn judge(
+    model: &Model,
+    (refusing, opened): (&BTreeSet<Name>, &[Opened]),
+    flow: &Flow,
+) -> Result<Verdict, Denied> {
     let source = arrival(model, refusing, flow)?;
     let destination = hello(model, flow, &source)?;
     identity(model, flow, &source)?;
     let pool = |rule: &Rule| {
         rule.from.contains(&source) && destination.as_ref().is_none_or(|name| rule.to == *name)
     };
-    request(model, flow, &pool)?;
+    request(model, flow, destination.as_ref(), &pool)?;
     let left = fitting(model, flow, 3, &pool);
     let only = if left.len() == 1 { left.first().cloned() } else { None };
     let late = |reason, stage| Denied { reason, stage, rule: only.clone(), nearest: Vec::new() };
-    if let Some(reason) = dial(model, flow, destination.as_ref()) {
+    let declared = |site: &Name, rule: &Name| {
+        opened.iter().any(|it| is_open(model, it, (site, rule), flow.at))
+    };
+    let opens = |site: &Name| left.iter().any(|rule| declared(site, rule));
+    if let Some(reason) = dial(model, flow, destination.as_ref(), &opens) {
         return Err(late(reason, Stage::Dial));
     }
     if !peer_is_expected(model, flow, destination.as_ref()) {
@@ -49,14 +64,30 @@ fn judge(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Result<Verdic
     } else {
         Stage::Arrival
     };
-    for name in &left {
-        let https = model.rules[name].protocol == Protocol::Https;
-        let complete = flow.hello.is_some() && flow.paper.is_some();
-        if let (true, Some(endpoint)) =
-            (complete && (!https || flow.request.is_some()), flow.endpoint)
-        {
-            let system = model.rules[name].to.clone();
-            return Ok(Verdict::Allow(Allowed { rule: name.clone(), system, endpoint }));
+    let Some(endpoint) = flow.endpoint else {
+        return Ok(Verdict::NotYet(NotYet { stage, rule: only }));
+    };
+    let (owner, found) = find(model, endpoint).expect("what is no endpoint was barred");
+    let reached = destination.clone().unwrap_or_else(|| owner.clone());
+    let toward = |rule: &Rule| rule.from.contains(&source) && rule.to == reached;
+    let mut ordered = fitting(model, flow, 3, &toward);
+    ordered.sort_by_key(|name| stops(model, &model.rules[name], flow, 3).len());
+    for name in &ordered {
+        let rule = &model.rules[name];
+        let (named, paper) = (destination.is_some(), flow.paper.is_some());
+        let known = match rule.protocol {
+            Protocol::Https => named && paper && flow.request.is_some(),
+            Protocol::Tls => named && paper,
+            Protocol::TlsPassthrough => named,
+            Protocol::Tcp => true,
+        };
+        let always = model.sites[&found.site].dial == Dial::Always;
+        if known && (always || declared(&found.site, name)) {
+            let system = rule.to.clone();
+            let unfit = !stops(model, rule, flow, 3).is_empty();
+            let would_deny = unfit.then(|| nearest(model, flow, 3, Stage::Request, &toward).reason);
+            let rule = name.clone();
+            return Ok(Verdict::Allow(Allowed { rule, system, endpoint, would_deny }));
         }
     }
     Ok(Verdict::NotYet(NotYet { stage, rule: only }))
@@ -178,7 +209,12 @@ fn identity(model: &Model, flow: &Flow, source: &Name) -> Result<(), Denied> {
     Ok(())
 }
 
-fn request(model: &Model, flow: &Flow, pool: &dyn Fn(&Rule) -> bool) -> Result<(), Denied> {
+fn request(
+    model: &Model,
+    flow: &Flow,
+    destination: Option<&Name>,
+    pool: &dyn Fn(&Rule) -> bool,
+) -> Result<(), Denied> {
     let Some(request) = &flow.request else { return Ok(()) };
     let before = fitting(model, flow, 2, pool);
     let rule = if before.len() == 1 { before.first().cloned() } else { None };
@@ -191,45 +227,14 @@ fn request(model: &Model, flow: &Flow, pool: &dyn Fn(&Rule) -> bool) -> Result<(
     if !same {
         return deny(Reason::HostMismatch);
     }
-    if request.upgrade {
+    let silent = destination.is_some_and(|name| never_initiates(model, name));
+    if request.upgrade && (silent || request.method.as_str() == "CONNECT") {
         return deny(Reason::Upgrade);
     }
     if fitting(model, flow, 3, pool).is_empty() {
         return Err(nearest(model, flow, 3, Stage::Request, pool));
     }
     Ok(())
-}
-
-fn dial(model: &Model, flow: &Flow, destination: Option<&Name>) -> Option<Reason> {
-    let dialled = flow.endpoint?;
-    let found = model.systems.iter().find_map(|(name, system)| {
-        let mut endpoints = system.upstream.iter().flat_map(|up| &up.endpoints);
-        let same = |it: &&Endpoint| {
-            plain(it.address.ip()) == plain(dialled.ip()) && it.address.port() == dialled.port()
-        };
-        endpoints.find(same).map(|endpoint| (name, endpoint))
-    });
-    let Some((name, endpoint)) = found else {
-        let guarded = model.guardrails.residency.is_some();
-        return Some(if guarded { Reason::CountryUnknown } else { Reason::NoRule });
-    };
-    let site = &model.sites[&endpoint.site];
-    if let Some(residency) = &model.guardrails.residency {
-        if !residency.what.contains(&site.country) {
-            return Some(Reason::OutsideCountry);
-        }
-        if !is_special_purpose(endpoint.address.ip()) {
-            return Some(Reason::CountryUnknown);
-        }
-    }
-    if destination.is_some_and(|destination| destination != name) {
-        return Some(Reason::NoRule);
-    }
-    if site.dial != Dial::Always {
-        return Some(Reason::SiteNotDeclared);
-    }
-    let approval = model.approvals[&endpoint.approval].period;
-    out_of_time(&[approval, endpoint.period], flow.at)
 }
 
 fn peer_is_expected(model: &Model, flow: &Flow, destination: Option<&Name>) -> bool {
@@ -245,7 +250,14 @@ fn peer_is_expected(model: &Model, flow: &Flow, destination: Option<&Name>) -> b
 
 /// The rules of the pool that nothing of the first `phases` stops.
 fn fitting(model: &Model, flow: &Flow, phases: usize, pool: &dyn Fn(&Rule) -> bool) -> Vec<Name> {
-    let fits = |rule: &Rule| (1..=phases).all(|phase| stops(model, rule, flow, phase).is_empty());
+    let lets_pass = |rule: &Rule, kind: &Reason| {
+        rule.enforcement == Enforcement::Observe
+            && [Reason::Method, Reason::Path, Reason::Upgrade].contains(kind)
+    };
+    let fits = |rule: &Rule| {
+        (1..=phases)
+            .all(|phase| stops(model, rule, flow, phase).iter().all(|kind| lets_pass(rule, kind)))
+    };
     let left = model.rules.iter().filter(|(_, rule)| pool(rule) && fits(rule));
     left.map(|(name, _)| name.clone()).collect()
 }
@@ -278,7 +290,11 @@ fn stops(model: &Model, rule: &Rule, flow: &Flow, phase: usize) -> Vec<Reason> {
     let mut stopped = Vec::new();
     match phase {
         1 => {
-            if flow.transport != Transport::Tcp {
+            let refused = model.guardrails.encryption.as_ref().is_some_and(|encryption| {
+                rule.protocol == Protocol::Tcp
+                    || (rule.protocol == Protocol::TlsPassthrough && !encryption.what.passthrough)
+            });
+            if flow.transport != Transport::Tcp || refused {
                 stopped.push(Reason::Protocol);
             }
             if rule.listener.is_some() && flow.listener.is_some() && rule.listener != flow.listener
@@ -304,18 +320,13 @@ fn stops(model: &Model, rule: &Rule, flow: &Flow, phase: usize) -> Vec<Reason> {
                 if !http.paths.iter().any(|pattern| takes(pattern, &request.path)) {
                     stopped.push(Reason::Path);
                 }
+                if request.upgrade && !rule.upgrade {
+                    stopped.push(Reason::Upgrade);
+                }
             }
         },
     }
     stopped
-}
-
-fn out_of_time(periods: &[Period], at: Timestamp) -> Option<Reason> {
-    if periods.iter().any(|period| period.since.is_some_and(|since| at < since)) {
-        return Some(Reason::BeforeApproval);
-    }
-    let ended = periods.iter().any(|period| period.until.is_some_and(|until| at >= until));
-    ended.then_some(Reason::AfterApproval)
 }
 
 fn takes(pattern: &PathPattern, path: &Path) -> bool {
@@ -343,22 +354,4 @@ fn nets(system: &System) -> Vec<IpNet> {
         nets.push(IpNet::from(plain(endpoint.address.ip())));
     }
     nets
-}
-
-/// IPv4 out of IPv6, by its bytes.
-fn plain(address: IpAddr) -> IpAddr {
-    let IpAddr::V6(v6) = address else { return address };
-    let bytes = v6.octets();
-    let four = |at: usize| Ipv4Addr::new(bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]);
-    let mapped = bytes[..10] == [0; 10] && bytes[10..12] == [0xff; 2];
-    let nat64 = bytes[..12] == [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0];
-    if mapped || nat64 {
-        IpAddr::V4(four(12))
-    } else if bytes[..2] == [0x20, 0x02] {
-        IpAddr::V4(four(2))
-    } else if bytes[..4] == [0x20, 0x01, 0, 0] {
-        IpAddr::V4(Ipv4Addr::from(!u32::from(four(12))))
-    } else {
-        address
-    }
 }

@@ -1,0 +1,67 @@
+//! Tables of decisions, continued: switches of protocols, and rules that only observe.
+
+use std::sync::Arc;
+
+use super::decisions::{REGISTER, check, engine, flow_with, law_with, sending};
+use crate::flow::{Flow, Paper, Request};
+use crate::policy::imagined::{certificate, flow, guardrail, http, moment, names, request, socket};
+use crate::policy::model::{Enforcement, Model, Rule};
+use crate::verdict::{Reason, Stage, Verdict};
+
+/// The seed's law with `change` on its rule `register`.
+fn register_with(change: impl FnOnce(&mut Rule)) -> Model {
+    law_with(|law| change(law.rules.get_mut("register").expect("a rule")))
+}
+
+fn switching(method: &str) -> Flow {
+    let request = Request { upgrade: true, ..request(method, "/exchange/a") };
+    flow_with(|flow| flow.request = Some(request))
+}
+
+#[test]
+fn a_switch_of_protocols_needs_a_rule_that_permits_it() {
+    let due = |reason| Err((reason, Stage::Request));
+    let permitted = || register_with(|rule| rule.upgrade = true);
+    check("permitted", permitted(), &switching("GET"), REGISTER);
+    check("its method is judged", permitted(), &switching("DELETE"), due(Reason::Method));
+    let tunnel = register_with(|rule| {
+        rule.upgrade = true;
+        rule.http = Some(http(&["CONNECT"], &["/**"]));
+    });
+    check("a tunnel", tunnel, &switching("CONNECT"), due(Reason::Upgrade));
+    let silent = law_with(|law| {
+        law.rules.get_mut("register").expect("a rule").upgrade = true;
+        law.guardrails.reverse_access = guardrail(names(&["intermediate-server"]));
+    });
+    check("toward one who is silent", silent, &switching("GET"), due(Reason::Upgrade));
+}
+
+#[test]
+fn a_rule_that_observes_relaxes_its_request_facts_and_nothing_else() {
+    let observing = || register_with(|rule| rule.enforcement = Enforcement::Observe);
+    let would = |flow: &Flow| match engine(observing()).decide(flow) {
+        Verdict::Allow(allowed) => (allowed.rule.to_string(), allowed.would_deny),
+        other @ (Verdict::Deny(_) | Verdict::NotYet(_)) => panic!("{other:?}"),
+    };
+    let register = |reason| ("register".to_owned(), reason);
+    assert_eq!(would(&flow()), register(None));
+    assert_eq!(would(&sending("DELETE", "/exchange/a")), register(Some(Reason::Method)));
+    assert_eq!(would(&sending("GET", "/other")), register(Some(Reason::Path)));
+    assert_eq!(would(&sending("DELETE", "/other")), register(Some(Reason::NoRule)));
+    assert_eq!(would(&switching("GET")), register(Some(Reason::Upgrade)));
+    // Another rule that fits goes before one that only observes.
+    assert_eq!(would(&sending("GET", "/result/7")), ("results".to_owned(), None));
+    let no = |reason, stage| Err((reason, stage));
+    let named = |names: &[&str]| {
+        let paper = Paper::Presented(certificate(names));
+        flow_with(|flow| flow.paper = Some(Arc::new(paper)))
+    };
+    let wrong = named(&["dns:hyojun.union.example"]);
+    check("who", observing(), &wrong, no(Reason::IdentityMismatch, Stage::Identity));
+    let tunnel = switching("CONNECT");
+    check("a tunnel", observing(), &tunnel, no(Reason::Upgrade, Stage::Request));
+    let early = flow_with(|flow| flow.at = moment("2020-06-14T23:59:59+09:00"));
+    check("when", observing(), &early, no(Reason::BeforeConnectionDate, Stage::Arrival));
+    let osaka = flow_with(|flow| flow.endpoint = Some(socket("10.201.1.10:443")));
+    check("where", observing(), &osaka, no(Reason::SiteNotDeclared, Stage::Dial));
+}
