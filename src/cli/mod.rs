@@ -26,6 +26,7 @@ macro_rules! commands {
 mod call;
 mod law;
 mod moment;
+mod recorded;
 
 commands! {
     /// Check a law: faults, proofs, warnings, scenarios
@@ -36,6 +37,8 @@ commands! {
     Explain explain
     /// Run the whole system on this machine, without root, and try it
     Lab lab
+    /// Verify, show and prove what the audit ledger holds
+    Ledger ledger
     /// Explain a reason code, in Japanese and English
     Reason reason
     /// Run the daemon

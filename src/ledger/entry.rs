@@ -193,12 +193,13 @@ pub enum Body {
         since: Option<Timestamp>,
         /// How many bytes of a torn line were cut.
         cut: Option<u64>,
-        /// What happened: `torn line`, `unclean stop`, `damaged line`, `unwritable`.
+        /// What happened: `torn line`, `unclean stop`, `unwritable`, `clock step`; or why an earlier ledger was set
+        /// aside: `damaged line`, `missing segment`, `rolled back`, `forked`, `foreign key`.
         cause: Masked,
     },
     /// [`Kind::Operation`].
     Operation {
-        /// What was called: `reload`, `status`, `stop`.
+        /// What was done: `reload`, `status`, `stop`, `prune`.
         call: Masked,
         /// The user id of the caller, as far as the socket tells.
         uid: Option<u32>,
@@ -206,6 +207,8 @@ pub enum Body {
         pid: Option<i32>,
         /// How it ended.
         outcome: Masked,
+        /// More of it, one thing each: what a reload changes, which entries are pruned.
+        detail: Vec<Masked>,
     },
 }
 

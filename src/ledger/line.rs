@@ -238,7 +238,7 @@ fn counted(object: &mut Object<'_>, body: &Body) {
 }
 
 fn operation(object: &mut Object<'_>, body: &Body) {
-    let Body::Operation { call, uid, pid, outcome } = body else { return };
+    let Body::Operation { call, uid, pid, outcome, detail } = body else { return };
     object.text("call", call.as_str());
     if let Some(uid) = uid {
         object.number("uid", u64::from(*uid));
@@ -247,4 +247,7 @@ fn operation(object: &mut Object<'_>, body: &Body) {
         object.signed("pid", i64::from(*pid));
     }
     object.text("outcome", outcome.as_str());
+    if !detail.is_empty() {
+        object.texts("detail", detail.iter().map(Masked::as_str));
+    }
 }

@@ -5,20 +5,45 @@
 //! and places it in the `batch`; the `writer` puts whole batches on disk (`segment`) and tells those who wait.
 //! `recover` is what a start makes of what it finds; `limit` keeps strangers from filling the disk.
 //!
+//! Evidence: every line is a leaf of the `tree` (pure); the `signer` puts checkpoints ([`note`]) of what is on disk into
+//! `checkpoints`; a closed segment leaves its [`Subtrees`]; the `keeper` compresses and prunes; `resume` holds a start to
+//! what was signed. The files are a public format: `docs/ledger.md`.
+//!
+//! Whoever reads it, also beside a running writer: `reading` gives the lines, [`Record`] an entry, `show` those somebody
+//! wants to see; `verify` holds lines, checkpoints and outsiders' heads against each other; `prove` makes one entry stand
+//! for itself; `seal` ends it.
+//!
 //! A [`Receipt`] is made here and nowhere else; it is what a permit is claimed from.
 
 mod batch;
+mod checkpoints;
 mod entry;
+mod file;
+mod hint;
 mod json;
+mod keeper;
+mod key;
 mod limit;
 mod line;
+pub mod note;
+pub mod prove;
+pub mod reading;
+pub mod recall;
 mod receipt;
+mod record;
 mod recover;
+mod resume;
+pub mod seal;
 mod segment;
 mod settings;
 mod shared;
+pub mod show;
+mod signer;
 mod state;
 mod stats;
+mod subtree;
+pub mod tree;
+pub mod verify;
 mod writer;
 
 #[cfg(test)]
@@ -31,19 +56,25 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 pub use entry::{Body, ClientFacts, ConnectionId, Entry, Kind, PolicyDigest, RequestFacts};
+pub use key::verifier;
 pub use receipt::{Kept, Receipt, Unwritable};
+pub use record::{Head, Record};
 pub use settings::{LedgerError, Settings};
 pub use stats::{Durations, Stats};
+pub use subtree::Subtrees;
 
 use crate::appliance::WhenUnwritable;
 use crate::flow::Timestamp;
+use keeper::Keeper;
 use limit::{Counted, Limit};
+use recover::{Recovered, stepped};
 use segment::{Directory, Store};
 use shared::Shared;
 use state::{Draft, Placement, Waiting};
-use writer::{Segment, Writer};
+use writer::Writer;
 
 /// A handle on the ledger; clones share one batch and one writer. When the last one is dropped without
 /// [`Ledger::close`], what was placed is still written, but the next start records an unclean stop.
@@ -55,8 +86,13 @@ pub struct Ledger {
 struct Inner {
     shared: Arc<Shared>,
     limit: Mutex<Limit>,
+    /// What the clock said last, and how long the process had run by then.
+    clock: Mutex<Option<(Timestamp, Duration)>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
+
+/// A clock that is this far off from one second to the next was set; what keeps it right moves it slower.
+const STEP: Duration = Duration::from_millis(500);
 
 thread_local! {
     /// The room that entries are rendered into, one after the other.
@@ -72,24 +108,34 @@ impl Ledger {
     /// box file says `refuse` (under `continue` it is set aside and a new one begins, which a gap entry records).
     pub fn open(settings: Settings) -> Result<Self, LedgerError> {
         let directory = Directory::lock(&settings.directory)?;
+        if seal::is_sealed(&settings.directory) {
+            return Err(LedgerError::Sealed { directory: settings.directory });
+        }
         let recovered = recover::recover(&directory, &settings)?;
-        let begun = (recovered.boot, recovered.next, recovered.segment);
-        Self::start(settings, Box::new(directory), begun)
+        Self::start(settings, Box::new(directory), recovered, true)
     }
 
     fn start(
         settings: Settings,
         store: Box<dyn Store>,
-        (boot, next, segment): (u64, u64, Segment),
+        recovered: Recovered,
+        is_kept: bool,
     ) -> Result<Self, LedgerError> {
         let path = settings.directory.clone();
         let free = store.free().map_err(LedgerError::io("tell the free space of", &path))?;
-        let shared = Arc::new(Shared::new(settings, boot, next, free));
-        let threads = Writer::new(Arc::clone(&shared), store, segment)
-            .spawn()
-            .map_err(LedgerError::io("start the writer of", path))?;
-        let inner =
-            Inner { shared, limit: Mutex::default(), threads: Mutex::new(Vec::from(threads)) };
+        let shared = Arc::new(Shared::new(settings, &recovered, free));
+        let Recovered { segment, signer, prunes, .. } = recovered;
+        let failed = || LedgerError::io("start the writer of", &path);
+        let keeper = is_kept.then(|| Keeper::new(Arc::clone(&shared), prunes).spawn());
+        let (news, keeper) = keeper.transpose().map_err(failed())?.unzip();
+        let writer = Writer::new(Arc::clone(&shared), store, (segment, signer), news);
+        let threads = writer.spawn().map_err(failed())?.into_iter().chain(keeper);
+        let inner = Inner {
+            limit: Mutex::default(),
+            clock: Mutex::default(),
+            threads: Mutex::new(threads.collect()),
+            shared,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -185,6 +231,26 @@ impl Ledger {
                 self.summarise(counted, now).await;
             }
         }
+    }
+
+    /// Holds the clock against steady time, to be called every second or so with both of one moment: where they
+    /// disagree, the clock was set or the machine slept, and the entries around it are flagged by a gap entry.
+    pub fn keep_time(&self, now: Timestamp, steady: Duration) {
+        let mut last = self.inner.clock.lock().unwrap_or_else(PoisonError::into_inner);
+        let expected = last.map(|(then, was)| (then, then.plus(steady.saturating_sub(was))));
+        if let Some((then, expected)) = expected
+            && now.since(expected).max(expected.since(now)) >= STEP
+        {
+            tracing::warn!(%expected, %now, "the clock was set, or the machine slept");
+            let mut rendered = Vec::new();
+            line::render_parts(&mut rendered, (now, None, None), &stepped(then));
+            let draft = Draft { at: now, policy: None, kind: Kind::Gap, rendered };
+            if !matches!(self.inner.shared.place(&draft), Placement::Placed(_)) {
+                // It is recorded once the ledger can be written: the clock stays as far off till then.
+                return;
+            }
+        }
+        *last = Some((now, steady));
     }
 
     /// Records what was counted, then `stop` as the last entry, and returns once everything is on disk and the

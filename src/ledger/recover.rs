@@ -1,18 +1,22 @@
 //! What a start finds on disk: where the numbering goes on, which boot this is, and what was lost. A torn last
 //! line is cut and recorded; damage before the end is never passed over.
 //!
-//! The lines that record it are on disk before anything is cut, so that a crash in between loses nothing.
+//! The lines that record it are on disk before anything is cut, so that a crash in between loses nothing. What the
+//! checkpoints promise is kept or found broken by `resume`.
 
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::entry::Body;
 use super::line;
+use super::resume;
 use super::segment::Directory;
 use super::settings::{LedgerError, Settings};
+use super::signer::Signer;
 use super::writer::Segment;
 use crate::appliance::WhenUnwritable;
 use crate::flow::Timestamp;
@@ -20,7 +24,9 @@ use crate::policy::Masked;
 
 const TORN: &str = "torn line";
 const UNCLEAN: &str = "unclean stop";
-const DAMAGED: &str = "damaged line";
+const STEPPED: &str = "clock step";
+/// A start that lies this much after the last entry does not remove what is old: the clock may be wrong.
+const PAUSE_MAX: Duration = Duration::from_hours(24 * 31);
 
 /// Where the ledger goes on.
 pub(super) struct Recovered {
@@ -30,6 +36,12 @@ pub(super) struct Recovered {
     pub(super) next: u64,
     /// The segment it goes into.
     pub(super) segment: Segment,
+    /// The tree so far, and who signs it.
+    pub(super) signer: Signer,
+    /// Where an earlier ledger was set aside.
+    pub(super) aside: Option<PathBuf>,
+    /// Whether the time of the start is near enough to the last entry to remove what is old.
+    pub(super) prunes: bool,
 }
 
 /// What was found in the newest segments.
@@ -92,27 +104,56 @@ pub(super) fn recover(
 ) -> Result<Recovered, LedgerError> {
     let mut found = find(directory)?;
     let boot = next_boot(directory, found.last.as_ref().map_or(0, |last| last.boot))?;
-    let mut gaps = found.gaps();
-    if let Some((path, line)) = found.damaged.take() {
-        if settings.when_unwritable == WhenUnwritable::Refuse {
-            return Err(LedgerError::Damaged { path, line });
+    let mut gaps = found.gaps(settings.started);
+    let mut aside = None;
+    let prunes = found.is_recent(settings.started);
+    let mut signer = match continued(directory, settings, &mut found) {
+        Ok(signer) => signer,
+        Err(error) => {
+            let (path, gap) = set_aside(directory, (settings, boot), &found, error)?;
+            (aside, gaps, found) = (Some(path), vec![gap], Found::default());
+            resume::begin(directory, settings)?
         }
-        let since = found.last.as_ref().and_then(|last| last.at);
-        let aside = directory
-            .quarantine(boot)
-            .map_err(LedgerError::io("set aside the segments of", directory.path()))?;
-        tracing::error!(file = %path.display(), line, aside = %aside.display(), "the ledger is damaged: set aside, a new one begins");
-        gaps = vec![gap(DAMAGED, since, None)];
-        found = Found::default();
-    }
-    let next = found.last.as_ref().map(|last| last.seq + 1).or(found.newest).unwrap_or(1);
-    let length = begin(directory, (next, boot, settings.started), &gaps)?;
+    };
+    let next = found.end() + 1;
+    let lines = begin(directory, (next, boot, settings.started), &gaps)?;
     found.cut()?;
+    signer.tree.append(&lines);
     let path = directory.segment(next);
     let sink = Directory::reopen(&path).map_err(LedgerError::io("open", path))?;
-    let day = (length > 0).then(|| settings.started.as_seconds().div_euclid(86_400));
-    let segment = Segment { length, day, ..Segment::new(sink) };
-    Ok(Recovered { boot, next: next + gaps.len() as u64, segment })
+    let day = (!lines.is_empty()).then(|| settings.started.as_seconds().div_euclid(86_400));
+    let segment = Segment { length: lines.len() as u64, day, ..Segment::new(sink) };
+    Ok(Recovered { boot, next: next + gaps.len() as u64, segment, signer, aside, prunes })
+}
+
+/// The signer of the ledger that was found, where it can be continued.
+fn continued(
+    directory: &Directory,
+    settings: &Settings,
+    found: &mut Found,
+) -> Result<Signer, LedgerError> {
+    match found.damaged.take() {
+        Some((path, line)) => Err(LedgerError::Damaged { path, line }),
+        None => resume::resume(directory, settings, found.end()),
+    }
+}
+
+/// Under `continue`, what cannot be continued is kept as evidence where no writer touches it again; gives where,
+/// and the first entry of the new ledger.
+fn set_aside(
+    directory: &Directory,
+    (settings, boot): (&Settings, u64),
+    found: &Found,
+    error: LedgerError,
+) -> Result<(PathBuf, Body), LedgerError> {
+    let Some(cause) = error.damage() else { return Err(error) };
+    if settings.when_unwritable == WhenUnwritable::Refuse {
+        return Err(error);
+    }
+    let aside = directory.quarantine(boot, &settings.state);
+    let aside = aside.map_err(LedgerError::io("set aside the segments of", directory.path()))?;
+    tracing::error!(%error, aside = %aside.display(), "the ledger is set aside, a new one begins");
+    Ok((aside, gap(cause, found.last.as_ref().and_then(|last| last.at), None)))
 }
 
 /// Grows by one at every start, and is on disk before any entry has it: a reference is never used twice, also
@@ -139,7 +180,7 @@ fn begin(
     directory: &Directory,
     (next, boot, started): (u64, u64, Timestamp),
     gaps: &[Body],
-) -> Result<u64, LedgerError> {
+) -> Result<Vec<u8>, LedgerError> {
     let mut lines = Vec::new();
     for (seq, body) in (next..).zip(gaps) {
         let mut rendered = Vec::new();
@@ -149,11 +190,16 @@ fn begin(
     }
     let name = directory.segment(next);
     directory.replace(&name, &lines).map_err(LedgerError::io("write", name))?;
-    Ok(lines.len() as u64)
+    Ok(lines)
 }
 
 fn gap(cause: &'static str, since: Option<Timestamp>, cut: Option<u64>) -> Body {
     Body::Gap { lost: None, since, cut, cause: Masked::own(cause) }
+}
+
+/// The clock stands before an entry that is there already, or has jumped; nothing is lost by it.
+pub(super) fn stepped(since: Timestamp) -> Body {
+    Body::Gap { lost: Some(0), since: Some(since), cut: None, cause: Masked::own(STEPPED) }
 }
 
 /// Looks at the newest segment that has lines, at the empty ones after it, and at the joint before it.
@@ -193,12 +239,24 @@ impl Found {
         }
     }
 
-    fn gaps(&self) -> Vec<Body> {
+    /// The last entry, 0 where there is none.
+    fn end(&self) -> u64 {
+        let empty = || self.newest.map_or(0, |first| first - 1);
+        self.last.as_ref().map_or_else(empty, |last| last.seq)
+    }
+
+    fn is_recent(&self, started: Timestamp) -> bool {
+        let last = self.last.as_ref().and_then(|last| last.at);
+        last.is_none_or(|last| started.since(last) <= PAUSE_MAX)
+    }
+
+    fn gaps(&self, started: Timestamp) -> Vec<Body> {
         let since = self.last.as_ref().and_then(|last| last.at);
         let torn = self.torn.as_ref().map(|(.., rest)| gap(TORN, since, Some(*rest)));
         let stopped = self.last.as_ref().is_none_or(|last| last.stop) && torn.is_none();
         let unclean = (!stopped).then(|| gap(UNCLEAN, since, None));
-        torn.into_iter().chain(unclean).collect()
+        let back = since.filter(|since| *since > started).map(stepped);
+        torn.into_iter().chain(unclean).chain(back).collect()
     }
 
     /// Cuts what is recorded by now. A segment without a whole line was replaced by the new one of its name.

@@ -1,6 +1,7 @@
 //! What callers, writer and watch share: the state behind its short lock, and where each of them waits. The order
 //! of the ledger is the order of this lock. No files.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,6 +10,8 @@ use tokio::sync::{Notify, oneshot};
 
 use super::batch::Batch;
 use super::entry::Kind;
+use super::note::Checkpoint;
+use super::recover::Recovered;
 use super::settings::Settings;
 use super::state::{Draft, Life, Obstacle, Placement, State, Waiter, Waiting};
 use super::stats::Stats;
@@ -31,6 +34,10 @@ pub(super) struct Shared {
     pub(super) room: Notify,
     pub(super) connections: AtomicU64,
     free: AtomicU64,
+    /// The public half of the signing key.
+    key: String,
+    /// Where an earlier ledger was set aside.
+    aside: Option<PathBuf>,
 }
 
 /// What the writer is to do.
@@ -45,13 +52,17 @@ pub(super) enum Job {
 }
 
 impl Shared {
-    /// A ledger that continues with the number `next`.
-    pub(super) fn new(settings: Settings, boot: u64, next: u64, free: u64) -> Self {
+    /// A ledger that continues as `recovered` says.
+    pub(super) fn new(settings: Settings, recovered: &Recovered, free: u64) -> Self {
         let obstacle = (free < settings.disk_reserve).then_some(Obstacle::Full);
+        let checkpoint = recovered.signer.newest().cloned();
+        let state = State { checkpoint, ..State::new(recovered.next, obstacle) };
         Self {
             settings,
-            boot,
-            state: Mutex::new(State::new(next, obstacle)),
+            boot: recovered.boot,
+            state: Mutex::new(state),
+            key: recovered.signer.public(),
+            aside: recovered.aside.clone(),
             work: Condvar::new(),
             watch: Condvar::new(),
             room: Notify::new(),
@@ -140,7 +151,15 @@ impl Shared {
             free: self.free.load(Ordering::Relaxed),
             writable: state.obstacle.is_none() && state.stage == Life::Open,
             syncs: state.syncs.clone(),
+            checkpoint: state.checkpoint.clone(),
+            key: self.key.clone(),
+            aside: self.aside.clone(),
         }
+    }
+
+    /// Whether the writer has ended, or will.
+    pub(super) fn has_ended(&self) -> bool {
+        self.lock().stage > Life::Open
     }
 
     /// Nothing more is taken; the writer ends when everything is on disk.
@@ -213,6 +232,22 @@ impl Shared {
         let done: Vec<_> = state.waiters.extract_if(.., |waiter| waiter.seq <= durable).collect();
         drop(state);
         tell(done, true);
+    }
+
+    /// A checkpoint is being written, which may take as long as a commit; or is not any more.
+    pub(super) fn signing(&self, since: Option<Instant>) {
+        let mut state = self.lock();
+        state.committing = since;
+        if since.is_none() {
+            state.clear_obstacle(&[Obstacle::Slow]);
+        }
+    }
+
+    /// A checkpoint is on disk.
+    pub(super) fn signed(&self, checkpoint: Checkpoint) {
+        let mut state = self.lock();
+        state.clear_obstacle(&[Obstacle::Unsigned]);
+        state.checkpoint = Some(checkpoint);
     }
 
     /// The disk has this much left.

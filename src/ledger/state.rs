@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use super::batch::Batch;
 use super::entry::{Body, Kind, PolicyDigest};
 use super::line;
+use super::note::Checkpoint;
 use super::settings::Settings;
 use super::stats::Durations;
 use crate::flow::Timestamp;
@@ -36,6 +37,8 @@ pub(super) struct State {
     pub(super) committing: Option<Instant>,
     pub(super) stage: Life,
     pub(super) syncs: Durations,
+    /// The newest one.
+    pub(super) checkpoint: Option<Checkpoint>,
 }
 
 /// A caller who waits for the disk; it is told whether its entry is on it.
@@ -54,16 +57,18 @@ pub(super) enum Obstacle {
     Slow,
     /// There is less free space than `disk_reserve`.
     Full,
+    /// A checkpoint could not be written.
+    Unsigned,
     /// The writer is dead. Nothing heals this.
     Dead,
 }
 
 impl Obstacle {
-    /// Too little space does not keep what has its number already from being synced.
+    /// Too little space, or a checkpoint that fails, does not keep what has its number already from being synced.
     pub(super) const fn stops_commits(self) -> bool {
         match self {
             Self::Failed | Self::Slow | Self::Dead => true,
-            Self::Full => false,
+            Self::Full | Self::Unsigned => false,
         }
     }
 }
@@ -133,6 +138,7 @@ impl State {
             committing: None,
             stage: Life::Open,
             syncs: Durations::default(),
+            checkpoint: None,
         }
     }
 
@@ -194,7 +200,7 @@ impl State {
         if self.obstacle != Some(Obstacle::Dead) {
             self.obstacle = Some(obstacle);
         }
-        if obstacle == Obstacle::Failed {
+        if matches!(obstacle, Obstacle::Failed | Obstacle::Unsigned) {
             self.committing = None;
         }
         if obstacle.stops_commits() { std::mem::take(&mut self.waiters) } else { Vec::new() }

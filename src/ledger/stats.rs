@@ -1,6 +1,9 @@
 //! What the ledger says of itself, as numbers. Nothing here knows Prometheus.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use super::note::Checkpoint;
 
 /// What can be read at any moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,12 @@ pub struct Stats {
     pub writable: bool,
     /// How long writing and syncing took.
     pub syncs: Durations,
+    /// The newest checkpoint; `None` before the first.
+    pub checkpoint: Option<Checkpoint>,
+    /// The public half of the signing key, `name+hash+base64`.
+    pub key: String,
+    /// Where this start has set an earlier ledger aside that could not be continued.
+    pub aside: Option<PathBuf>,
 }
 
 /// Observed durations in fixed buckets.

@@ -6,12 +6,15 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::batch::Batch;
+use super::keeper::News;
 use super::segment::{Sink, Store};
 use super::shared::{Job, Shared};
+use super::signer::Signer;
 use super::state::Obstacle;
 
 /// The segment that is written now.
@@ -31,8 +34,8 @@ impl Segment {
         Self { sink, length: 0, day: None, torn: false }
     }
 
-    /// Puts whole lines on disk, or leaves the segment as it was as soon as the disk lets it.
-    fn append(&mut self, lines: &[u8], day: i64) -> io::Result<()> {
+    /// Puts whole lines (or notes) on disk, or leaves the segment as it was as soon as the disk lets it.
+    pub(super) fn append(&mut self, lines: &[u8], day: i64) -> io::Result<()> {
         self.mend()?;
         self.torn = true;
         let written = self.sink.write(lines).and_then(|()| self.sink.sync());
@@ -61,13 +64,22 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     store: Box<dyn Store>,
     segment: Segment,
+    signer: Signer,
+    /// Who is told of closed segments and checkpoints.
+    keeper: Option<SyncSender<News>>,
     hand: Batch,
     last_look: Instant,
 }
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, store: Box<dyn Store>, segment: Segment) -> Self {
-        Self { shared, store, segment, hand: Batch::default(), last_look: Instant::now() }
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        store: Box<dyn Store>,
+        (segment, signer): (Segment, Signer),
+        keeper: Option<SyncSender<News>>,
+    ) -> Self {
+        let (hand, last_look) = (Batch::default(), Instant::now());
+        Self { shared, store, segment, signer, keeper, hand, last_look }
     }
 
     /// Starts the thread, and the one that watches it.
@@ -94,10 +106,14 @@ impl Writer {
                     if !self.commit_at_last() {
                         return;
                     }
+                    // Nobody waits for this any more: what is on disk was told.
+                    self.signer.tree.append(self.hand.bytes());
+                    let (first, hints) = self.signer.tree.take_hints();
+                    self.store.hint(first, &hints);
                     self.look_if_due();
                 }
                 Job::Look => self.look(),
-                Job::End => return,
+                Job::End => return self.sign(),
             }
         }
     }
@@ -116,7 +132,7 @@ impl Writer {
             if !goes_on {
                 return false;
             }
-            self.look();
+            self.measure();
             goes_on = self.shared.wait_to_retry();
         }
     }
@@ -124,6 +140,7 @@ impl Writer {
     /// Writes and syncs what is in the hand.
     fn commit(&mut self) -> io::Result<()> {
         if self.is_next_segment_due() {
+            self.end_segment()?;
             self.begin_segment()?;
         }
         self.segment.append(self.hand.bytes(), self.hand.day())
@@ -135,19 +152,65 @@ impl Writer {
         length > 0 && (grown || day.is_some_and(|day| day != self.hand.day()))
     }
 
-    fn begin_segment(&mut self) -> io::Result<()> {
-        let sink = self.store.begin(self.hand.first())?;
-        self.segment = Segment::new(sink);
+    /// A checkpoint covers the segment before its subtrees are kept, which a start believes for that reason.
+    fn end_segment(&mut self) -> io::Result<()> {
+        self.put_checkpoint()?;
+        if let Some(subtrees) = self.signer.tree.segment(self.segment.day.unwrap_or(0)) {
+            self.store.end(&subtrees)?;
+        }
         Ok(())
     }
 
+    fn begin_segment(&mut self) -> io::Result<()> {
+        let sink = self.store.begin(self.hand.first())?;
+        self.segment = Segment::new(sink);
+        self.signer.tree.turn();
+        self.tell(News::Closed);
+        Ok(())
+    }
+
+    fn put_checkpoint(&mut self) -> io::Result<()> {
+        if let Some((checkpoint, note)) = self.signer.sign()? {
+            self.shared.signed(checkpoint);
+            self.tell(News::Signed(note));
+        }
+        Ok(())
+    }
+
+    /// A checkpoint of everything on disk. Where it cannot be written, the ledger cannot: what is unsigned can be
+    /// changed unseen.
+    fn sign(&mut self) {
+        self.shared.signing(Some(Instant::now()));
+        match self.put_checkpoint() {
+            Ok(()) => self.shared.signing(None),
+            Err(error) => {
+                tracing::error!(%error, "the ledger's checkpoint cannot be written");
+                self.shared.obstruct(Obstacle::Unsigned);
+            }
+        }
+    }
+
+    /// What does not fit now is found at the keeper's next look; a newer checkpoint takes the place of this one.
+    fn tell(&self, news: News) {
+        if let Some(keeper) = &self.keeper {
+            let _full = keeper.try_send(news);
+        }
+    }
+
     fn look_if_due(&mut self) {
-        if self.last_look.elapsed().as_secs() >= 1 {
+        if self.last_look.elapsed().as_secs() >= 1 || self.signer.is_due() {
             self.look();
         }
     }
 
     fn look(&mut self) {
+        self.measure();
+        if self.signer.is_due() {
+            self.sign();
+        }
+    }
+
+    fn measure(&mut self) {
         self.last_look = Instant::now();
         match self.store.free() {
             Ok(free) => self.shared.measured(free),

@@ -68,6 +68,16 @@ const HELP: &[(&str, &str)] = &[
         "Entries that could not be kept; each loss is followed by a gap entry.",
     ),
     ("ledger_free_bytes", "Free space where the ledger lies."),
+    (
+        "ledger_head",
+        "The first 144 bits of the root hash of the newest checkpoint, 48 bits a part, the first part first.",
+    ),
+    ("ledger_checkpoint_entries", "How many entries the newest checkpoint covers."),
+    ("ledger_key_info", "The public key that checkpoints are verified with; always 1."),
+    (
+        "ledger_set_aside",
+        "Whether this start has set an earlier ledger aside that could not be continued.",
+    ),
     ("ledger_sync_duration_seconds", "How long it took to bring a batch of entries to the disk."),
     (
         "rule_last_match_timestamp_seconds",
@@ -106,6 +116,10 @@ pub(super) struct Families {
     pub(super) ledger_lost_entries: IntCounter,
     pub(super) ledger_free_bytes: IntGauge,
     pub(super) ledger_sync_duration: Sampled,
+    pub(super) ledger_head: IntGaugeVec,
+    pub(super) ledger_checkpoint_entries: IntGauge,
+    pub(super) ledger_key_info: IntGaugeVec,
+    pub(super) ledger_set_aside: IntGauge,
     pub(super) rule_last_match: GaugeVec,
 }
 
@@ -167,6 +181,10 @@ impl Families {
             ledger_lost_entries: counter(&r, "ledger_lost_entries_total"),
             ledger_free_bytes: gauge(&r, "ledger_free_bytes"),
             ledger_sync_duration: sampled(&r, "ledger_sync_duration_seconds"),
+            ledger_head: gauges(&r, "ledger_head", &["part"]),
+            ledger_checkpoint_entries: gauge(&r, "ledger_checkpoint_entries"),
+            ledger_key_info: gauges(&r, "ledger_key_info", &["key"]),
+            ledger_set_aside: gauge(&r, "ledger_set_aside"),
             rule_last_match: float_gauges(&r, "rule_last_match_timestamp_seconds", &["rule"]),
             registry: r,
         }

@@ -94,6 +94,20 @@ pub struct LedgerSample {
     pub free_bytes: u64,
     /// How long it took to bring entries to the disk, since the start of the process.
     pub syncs: Durations,
+    /// How many entries the newest checkpoint covers, and its root hash; `None` before the first.
+    pub head: Option<(u64, [u8; 32])>,
+    /// The public key of the checkpoints, `name+hash+base64`.
+    pub key: String,
+    /// Whether an earlier ledger was set aside at this start.
+    pub set_aside: bool,
+}
+
+impl LedgerSample {
+    /// The first 144 bits of the root in numbers that a double holds exactly.
+    fn parts(root: &[u8; 32]) -> impl Iterator<Item = i64> {
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte));
+        root.chunks(6).take(3).map(number)
+    }
 }
 
 impl Leg {
@@ -250,7 +264,8 @@ impl Metrics {
     }
 
     /// `sekisho_ledger_entries_total`, `sekisho_ledger_lost_entries_total`, `sekisho_ledger_free_bytes` and
-    /// `sekisho_ledger_sync_duration_seconds`: call it before encoding.
+    /// `sekisho_ledger_sync_duration_seconds`, and of the newest checkpoint `sekisho_ledger_head` and
+    /// `sekisho_ledger_checkpoint_entries`: call it before encoding.
     pub fn ledger(&self, sample: LedgerSample) {
         let families = &self.inner.families;
         // Two scrapes at a time would both add the same difference.
@@ -259,6 +274,15 @@ impl Metrics {
         raise(&families.ledger_lost_entries, sample.lost);
         families.ledger_free_bytes.set(i64::try_from(sample.free_bytes).unwrap_or(i64::MAX));
         families.ledger_sync_duration.take(sample.syncs);
+        families.ledger_set_aside.set(i64::from(sample.set_aside));
+        families.ledger_key_info.with_label_values(&[&sample.key]).set(1);
+        // Both of one checkpoint: whoever samples them holds a witness of it.
+        if let Some((entries, root)) = sample.head {
+            families.ledger_checkpoint_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+            for (part, bits) in ["0", "1", "2"].into_iter().zip(LedgerSample::parts(&root)) {
+                families.ledger_head.with_label_values(&[part]).set(bits);
+            }
+        }
     }
 
     /// Creates every series of a law that is put in force and replaces the gauges that speak of it.

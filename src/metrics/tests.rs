@@ -198,6 +198,7 @@ fn the_ledger_sample_only_ever_raises_a_counter() {
         lost,
         free_bytes,
         syncs: syncs(count),
+        ..LedgerSample::default()
     };
     metrics.ledger(sample(10, 1, 1 << 30, 2));
     metrics.ledger(sample(12, 2, 4, 5));
@@ -212,6 +213,34 @@ fn the_ledger_sample_only_ever_raises_a_counter() {
         "sekisho_ledger_sync_duration_seconds_bucket{le=\"+Inf\"} 5",
         "sekisho_ledger_sync_duration_seconds_sum 0.005",
         "sekisho_ledger_sync_duration_seconds_count 5",
+    ] {
+        assert!(text.lines().any(|l| l == line), "{line} is not in {text}");
+    }
+}
+
+#[test]
+fn the_head_of_the_ledger_is_shown_in_parts_that_a_double_holds() {
+    let metrics = Metrics::new();
+    let names = |text: &str| text.lines().any(|line| line.starts_with("sekisho_ledger_head"));
+    metrics.ledger(LedgerSample {
+        key: "edge-1/ledger+01020304+AQ==".into(),
+        ..LedgerSample::default()
+    });
+    assert!(!names(&metrics.encode()), "there is no checkpoint yet");
+    let mut root = [0xff; 32];
+    root[6..12].copy_from_slice(&[0, 0, 0, 0, 1, 2]);
+    root[12] = 0x80;
+    let key = "edge-1/ledger+01020304+AQ==".to_owned();
+    let sample = LedgerSample { head: Some((48_213, root)), key, ..LedgerSample::default() };
+    metrics.ledger(sample);
+    let text = metrics.encode();
+    for line in [
+        "sekisho_ledger_checkpoint_entries 48213",
+        "sekisho_ledger_head{part=\"0\"} 281474976710655",
+        "sekisho_ledger_head{part=\"1\"} 258",
+        "sekisho_ledger_head{part=\"2\"} 141836999983103",
+        "sekisho_ledger_key_info{key=\"edge-1/ledger+01020304+AQ==\"} 1",
+        "sekisho_ledger_set_aside 0",
     ] {
         assert!(text.lines().any(|l| l == line), "{line} is not in {text}");
     }

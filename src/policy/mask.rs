@@ -28,6 +28,11 @@ impl Masked {
         Self(if many { hide_digits(&plain) } else { plain.into_boxed_str() })
     }
 
+    /// The range of entry numbers that a line of the ledger speaks of; numbers that the program itself has counted.
+    pub fn entries(first: u64, last: u64) -> Self {
+        Self(format!("entries {first} to {last}").into_boxed_str())
+    }
+
     /// A text of the law in force.
     pub(super) fn literal(text: String) -> Self {
         Self(text.into_boxed_str())

@@ -56,6 +56,7 @@ impl Running {
             uid: caller.uid,
             pid: caller.pid,
             outcome: Masked::own(outcome.word()),
+            detail: Vec::new(),
         };
         if self.append(policy, body).await.is_err() {
             tracing::error!(

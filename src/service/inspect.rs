@@ -11,6 +11,7 @@ use super::status::{
 };
 use crate::appliance::Line;
 use crate::flow::{Name, Timestamp};
+use crate::ledger::note::encode;
 use crate::proxy::clock;
 use crate::source::Loaded;
 
@@ -62,6 +63,9 @@ impl Running {
             writable: stats.writable,
             lost: stats.lost,
             free_bytes: stats.free,
+            signed: stats.checkpoint.as_ref().map_or(0, |head| head.size),
+            root: stats.checkpoint.map(|head| encode(&head.root.0)),
+            set_aside: stats.aside.map(|aside| aside.display().to_string()),
         }
     }
 

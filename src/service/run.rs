@@ -119,7 +119,7 @@ async fn make(
 ) -> Result<(Rc<Running>, Arc<Snapshot>), Error> {
     let Begun { loaded, snapshot, origin, refused, archive } = begun;
     let since = clock::now();
-    let settings = Settings::new(&loaded.appliance.ledger, &loaded.appliance.limits, since);
+    let settings = Settings::new(&loaded.appliance, since);
     let ledger = Ledger::open(settings).map_err(Error::Ledger)?;
     let matches_disk = origin == Origin::Disk;
     let in_force = InForce { loaded, since, origin, matches_disk };
@@ -196,7 +196,9 @@ async fn mind_ledger(running: Rc<Running>) {
     let mut ticks = interval(TICK);
     while !running.ledger().is_dead() {
         ticks.tick().await;
-        running.ledger().tick(clock::now()).await;
+        let now = clock::now();
+        running.ledger().keep_time(now, running.started.1.elapsed());
+        running.ledger().tick(now).await;
     }
 }
 

@@ -289,5 +289,8 @@ fn sample(stats: &ledger::Stats) -> LedgerSample {
         lost: stats.lost,
         free_bytes: stats.free,
         syncs: metrics::Durations { buckets, count, sum },
+        head: stats.checkpoint.as_ref().map(|head| (head.size, head.root.0)),
+        key: stats.key.clone(),
+        set_aside: stats.aside.is_some(),
     }
 }

@@ -83,6 +83,15 @@ pub struct LedgerReport {
     pub lost: u64,
     /// Free space where it lies, in bytes.
     pub free_bytes: u64,
+    /// How many entries the newest checkpoint covers; 0 before the first.
+    #[serde(default)]
+    pub signed: u64,
+    /// Its root hash in base64, as it is kept elsewhere to hold the ledger against.
+    #[serde(default)]
+    pub root: Option<String>,
+    /// Where this start has set an earlier ledger aside that could not be continued.
+    #[serde(default)]
+    pub set_aside: Option<String>,
 }
 
 /// One endpoint.
@@ -168,11 +177,16 @@ impl Report {
     }
 
     fn ledger_text(&self) -> String {
-        let LedgerReport { head, writable, lost, free_bytes } = self.ledger;
-        let writable = if writable { "writable" } else { "NOT WRITABLE" };
+        let LedgerReport { head, writable, lost, free_bytes, signed, root: _, set_aside } =
+            &self.ledger;
+        let set_aside =
+            set_aside.as_ref().map(|to| format!(", AN EARLIER ONE IS SET ASIDE in {to}"));
+        let writable = if *writable { "writable" } else { "NOT WRITABLE" };
         let lost =
-            if lost == 0 { "nothing lost".to_owned() } else { format!("{lost} entries LOST") };
-        format!("{}-{head}, {writable}, {lost}, {} free", self.boot, size(free_bytes))
+            if *lost == 0 { "nothing lost".to_owned() } else { format!("{lost} entries LOST") };
+        let (boot, free) = (self.boot, size(*free_bytes));
+        let set_aside = set_aside.unwrap_or_default();
+        format!("{boot}-{head}, signed to {signed}, {writable}, {lost}, {free} free{set_aside}")
     }
 
     fn line_rows(&self) -> Vec<Vec<String>> {
@@ -298,7 +312,7 @@ kouiki-edge-1: serving for 3 h 12 min, boot 17, sekisho 0.1.0
 
 policy       4f1c9a02 in force since 2026-11-22 02:10:07 +09:00, the same as on disk
 connections  12 of 10000
-ledger       17-48213, writable, nothing lost, 120.5 GiB free
+ledger       17-48213, signed to 48190, writable, nothing lost, 120.5 GiB free
 
 endpoint         site   last dial  shortest  system
 10.200.1.10:443  tokyo  up         2.4 ms    intermediate-server  医療保険者等向け中間サーバー
@@ -321,6 +335,7 @@ ends                                what
         report.policy.origin = "archive".to_owned();
         report.ledger.writable = false;
         report.ledger.lost = 3;
+        report.ledger.set_aside = Some("/l/quarantine-17".to_owned());
         report.endpoints[0].state = "down".to_owned();
         report.lines[0].up = false;
         report.endings[0].until = "2026-11-20T15:00:00.000000Z".to_owned();
@@ -328,6 +343,7 @@ ends                                what
         let text = report.text();
         for part in [
             "the last accepted one: the law on disk is FAULTY",
+            "AN EARLIER ONE IS SET ASIDE in /l/quarantine-17",
             "NOT WRITABLE, 3 entries LOST",
             "10.200.1.10:443  tokyo  DOWN",
             "ip-vpn  eth1       DOWN",

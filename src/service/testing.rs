@@ -95,7 +95,15 @@ pub(super) fn report() -> Report {
         },
         reload: None,
         connections: ConnectionReport { open: 12, limit: 10_000 },
-        ledger: LedgerReport { head: 48_213, writable: true, lost: 0, free_bytes: 241 << 29 },
+        ledger: LedgerReport {
+            head: 48_213,
+            writable: true,
+            lost: 0,
+            free_bytes: 241 << 29,
+            signed: 48_190,
+            root: None,
+            set_aside: None,
+        },
         endpoints: vec![
             endpoint("10.200.1.10:443", "tokyo", "up", Some(0.0024)),
             endpoint("10.201.1.10:443", "osaka", "unknown", None),

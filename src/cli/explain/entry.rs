@@ -18,7 +18,7 @@ pub(super) struct Which {
     /// An entry of the ledger, `BOOT-SEQ` or `SEQ`, instead of facts
     #[arg(long, value_name = "SEQ", conflicts_with_all = [
         "from", "identity", "certificate", "to", "server_name", "host", "method", "path", "endpoint", "tls",
-        "to_address", "listener", "at",
+        "to_address", "listener", "at", "upgrade", "declared",
     ])]
     entry: Option<String>,
     /// The ledger's directory, where it is not the box's
@@ -82,7 +82,13 @@ impl Found {
             .map_err(|_faults| format!("law {digest:.8} is not understood by this version"))
     }
 
-    /// Whether the law answers as it is recorded.
+    /// What is recorded, in one word.
+    pub(super) fn said(&self) -> String {
+        let record = &self.record;
+        record.reason.clone().or_else(|| record.verdict.clone()).unwrap_or_default()
+    }
+
+    /// The reason that is recorded.
     pub(super) fn recorded(&self) -> Option<Reason> {
         self.record.reason.as_deref().and_then(Reason::from_code)
     }

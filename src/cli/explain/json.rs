@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Told;
+use super::{Past, Told};
 use super::text::guardrail;
 use crate::flow::{Flow, Paper, ServerName};
 use crate::policy::explain::{Candidate, Hunk, Proposal, Proven, Step};
@@ -27,10 +27,27 @@ pub(super) fn render(told: &Told<'_>) -> Value {
         "edit": edit(&told.proposal),
         "notes": told.notes,
     });
+    if let (Some(past), Some(whole)) = (&told.past, value.as_object_mut()) {
+        whole.insert("entry".to_owned(), entry(past));
+    }
     if let (Some(whole), Value::Object(judged)) = (value.as_object_mut(), verdict(&explanation.verdict)) {
         whole.extend(judged);
     }
     value
+}
+
+fn entry(past: &Past) -> Value {
+    let repeats = &past.found.repeats;
+    json!({
+        "reference": past.found.record.reference(),
+        "recorded": past.found.said(),
+        "masked": past.found.masked,
+        "same_law": past.same_law,
+        "today": verdict(&past.today),
+        "seen": repeats.count,
+        "since": repeats.first.map(|at| at.to_string()),
+        "last_allowed": repeats.allowed.as_ref().map(|(_, reference)| reference),
+    })
 }
 
 /// `verdict stage reason rule`, what is absent left out.

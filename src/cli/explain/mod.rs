@@ -1,6 +1,7 @@
 //! `sekisho explain`: what the law says of one flow, why, and the smallest edit that would change the answer.
 
 mod asked;
+mod entry;
 pub(super) mod json;
 mod text;
 
@@ -24,6 +25,8 @@ pub(super) struct Arguments {
     which: Which,
     #[command(flatten)]
     facts: asked::Facts,
+    #[command(flatten)]
+    entry: entry::Which,
     /// The moment that is asked about (RFC 3339) [default: now]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<Timestamp>,
@@ -42,7 +45,17 @@ struct Told<'a> {
     at: Timestamp,
     explanation: Explanation,
     proposal: Proposal,
+    past: Option<Past>,
     notes: Vec<String>,
+}
+
+/// What an entry of the ledger adds.
+struct Past {
+    found: entry::Found,
+    /// What the law on disk says of the same today.
+    today: Verdict,
+    /// Whether that is the law that judged it.
+    same_law: bool,
 }
 
 impl<'a> Told<'a> {
@@ -50,7 +63,7 @@ impl<'a> Told<'a> {
         let explanation = explain::explain(&law.engine, asked, at);
         let proposal =
             explain::propose(&law.files, law.appliance.as_ref(), &law.engine, (asked, at));
-        Self { law, at, explanation, proposal, notes }
+        Self { law, at, explanation, proposal, past: None, notes }
     }
 
     fn render(&self, format: Format) -> String {
@@ -78,11 +91,38 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 /// The text, and whether the flow is refused.
 fn explained(arguments: &Arguments) -> Result<(String, bool), String> {
     let law = arguments.which.read().map_err(|faults| faults.render(false))?;
+    if arguments.entry.is_asked() {
+        return recorded(arguments, &law);
+    }
     let at = arguments.at.unwrap_or_else(now);
     let (asked, notes) = arguments.facts.read(&law, at)?;
-    let told = Told::of(&law, &asked, at, notes);
-    let refused = matches!(told.explanation.verdict, Verdict::Deny(_));
-    Ok((told.render(arguments.format), refused))
+    Ok(told(&Told::of(&law, &asked, at, notes), arguments.format))
+}
+
+fn told(told: &Told<'_>, format: Format) -> (String, bool) {
+    (told.render(format), matches!(told.explanation.verdict, Verdict::Deny(_)))
+}
+
+/// An entry of the ledger: the road by the law then, the edit of the law now.
+fn recorded(arguments: &Arguments, law: &Written) -> Result<(String, bool), String> {
+    let found = arguments.entry.find(law)?;
+    let mut notes = Vec::new();
+    let then = found.law_then(law).map_err(|why| notes.push(format!("{why}; judged by the law on disk"))).ok();
+    let judge = then.as_ref().unwrap_or(law);
+    let (asked, at) = (found.asked(judge), found.record.at);
+    let explanation = explain::explain(&judge.engine, &asked, at);
+    if found.recorded() != explanation.verdict.reason() {
+        notes.push(format!("the ledger says `{}`", found.said()));
+    }
+    if found.masked {
+        notes.push("what was masked may be something that a law names".to_owned());
+    }
+    let current = found.asked(law);
+    let today = current.verdict(&law.engine, now());
+    let proposal = explain::propose(&law.files, law.appliance.as_ref(), &law.engine, (&current, now()));
+    let same_law = judge.digest == law.digest && then.is_some();
+    let past = Some(Past { found, today, same_law });
+    Ok(told(&Told { law: judge, at, explanation, proposal, past, notes }, arguments.format))
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the edge: the one reading of the clock of this command")]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Told;
+use super::{Past, Told};
 use super::asked::title;
 use crate::cli::moment::{Clock, local};
 use crate::flow::{Flow, Identity, Paper, Peer, ServerName};
@@ -14,9 +14,11 @@ use crate::yaml::{Faults, Place, Severity};
 /// The whole text.
 pub(super) fn render(told: &Told<'_>) -> String {
     let mut text = told.head();
-    for part in [told.facts(), told.road(), told.rules(), told.guardrails(), told.edit()] {
-        text.push('\n');
-        text.push_str(&part);
+    for part in [told.facts(), told.road(), told.rules(), told.guardrails(), told.edit(), told.repeats()] {
+        if !part.is_empty() {
+            text.push('\n');
+            text.push_str(&part);
+        }
     }
     for note in &told.notes {
         line(&mut text, &format!("note: {note}"));
@@ -58,7 +60,38 @@ impl Told<'_> {
         let title = title.map(|title| format!("  {title}")).unwrap_or_default();
         let digest = format!("{:.8}", self.law.digest);
         let moment = local(self.at, self.model().timezone.offset, Clock::Second);
-        format!("{sentence}{title}\n{moment}, policy {digest}\n")
+        let today = self.past.as_ref().map(|past| format!(" ({})", self.today(past)));
+        format!("{sentence}{title}\n{moment}, policy {digest}{}\n", today.unwrap_or_default())
+    }
+
+    /// What the law on disk says of an old entry.
+    fn today(&self, past: &Past) -> String {
+        let law = if past.same_law { "the law on disk" } else { "the law on disk is another" };
+        let same = past.today.code() == self.explanation.verdict.code() && past.today.reason() == self.explanation.verdict.reason();
+        if same {
+            return format!("{law}; same answer today");
+        }
+        let answer = match &past.today {
+            Verdict::Allow(allowed) => format!("ALLOWED by `{}`", allowed.rule),
+            Verdict::Deny(denied) => format!("DENIED `{}`", denied.reason),
+            Verdict::NotYet(_) => "not refused so far".to_owned(),
+        };
+        format!("{law}; today: {answer}")
+    }
+
+    /// How often the same happened, and what passed last.
+    fn repeats(&self) -> String {
+        let Some(past) = &self.past else { return String::new() };
+        let (repeats, offset) = (&past.found.repeats, self.model().timezone.offset);
+        let shown = |at| local(at, offset, Clock::Minute);
+        let since = repeats.first.map(|at| format!("since {}", shown(at))).unwrap_or_default();
+        let seen = (repeats.count > 0).then(|| format!("seen {} times {since}", repeats.count));
+        let last = match &repeats.allowed {
+            Some((at, reference)) => format!("last allowed {} ({reference})", shown(*at)),
+            None => "never allowed before, as far as the ledger goes back".to_owned(),
+        };
+        let parts: Vec<_> = seen.into_iter().chain([last]).collect();
+        format!("{}\n", parts.join("; "))
     }
 
     fn facts(&self) -> String {
@@ -150,6 +183,9 @@ impl Told<'_> {
             hunk.removed.iter().for_each(|it| line(&mut text, &format!("-{it}")));
             hunk.added.iter().for_each(|it| line(&mut text, &format!("+{it}")));
         }
+        if let Some(declared) = self.declarations() {
+            line(&mut text, &declared);
+        }
         match &proposal.proven {
             Proven::Permitted { verdict, approval, scenarios } => {
                 let allowed = matches!(verdict, Verdict::Allow(_) | Verdict::NotYet(_));
@@ -172,11 +208,23 @@ impl Told<'_> {
     }
 }
 
+impl Told<'_> {
+    /// The declarations that would open a site that waits for one: what an operator does, not an edit.
+    fn declarations(&self) -> Option<String> {
+        let refused = self.explanation.verdict.reason() == Some(Reason::SiteNotDeclared);
+        let site = self.explanation.flow.endpoint.filter(|_| refused).and_then(|it| self.law.engine.site_of(it))?;
+        let prepared = self.model().declarations.iter().filter(|(_, it)| it.site == *site);
+        let names: Vec<_> = prepared.map(|(name, _)| format!("`{name}`")).collect();
+        (!names.is_empty()).then(|| format!("prepared for this: declaration {}", names.join(", ")))
+    }
+}
+
 /// A certificate that ends later than this has no end that anybody wrote.
 const LATE: i64 = 9_000_000_000;
 
 fn passes(allowed: &Allowed) -> String {
-    format!("ALLOWED  by rule `{}`", allowed.rule)
+    let observed = allowed.would_deny.map(|reason| format!(", which only observes: would be refused for `{reason}`"));
+    format!("ALLOWED  by rule `{}`{}", allowed.rule, observed.unwrap_or_default())
 }
 
 /// The guardrail that a reason stands for.

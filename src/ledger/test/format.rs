@@ -91,8 +91,19 @@ fn the_life_of_the_process() {
             uid: Some(0),
             pid: Some(77),
             outcome: own("refused"),
+            detail: Vec::new(),
         },
         r#""operation","facts":{"call":"reload","uid":0,"pid":77,"outcome":"refused"}"#,
+    );
+    check(
+        Body::Operation {
+            call: own("prune"),
+            uid: None,
+            pid: None,
+            outcome: own("done"),
+            detail: vec![Masked::entries(1, 123_456_789_018)],
+        },
+        r#""operation","facts":{"call":"prune","outcome":"done","detail":["entries 1 to 123456789018"]}"#,
     );
     check(
         Body::Gap { lost: Some(3), since: Some(at(0)), cut: None, cause: own("unwritable") },

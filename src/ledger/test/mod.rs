@@ -1,11 +1,14 @@
 //! The ledger as a whole: entries, ledgers in temporary directories, and a disk that can be told to fail.
 
 mod crash;
+mod evidence;
 mod fault;
 mod format;
 mod order;
 mod secrecy;
+mod verified;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -15,7 +18,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::note::SigningKey;
+use super::recover::Recovered;
 use super::segment::{Sink, Store};
+use super::signer::{Signer, Tree};
+use super::subtree::Subtrees;
+use super::tree::Frontier;
 use super::writer::Segment;
 use super::{Body, Entry, Ledger, PolicyDigest, Receipt, Settings};
 use crate::appliance::WhenUnwritable;
@@ -27,6 +35,9 @@ const LAW: PolicyDigest = PolicyDigest([0x4f; 32]);
 fn settings(directory: &Path) -> Settings {
     Settings {
         directory: directory.to_owned(),
+        state: directory.join("state"),
+        appliance: name("edge-1"),
+        retain: Duration::from_hours(24 * 365 * 7),
         when_unwritable: WhenUnwritable::Refuse,
         sync: Duration::from_millis(5),
         sync_timeout: Duration::from_secs(5),
@@ -34,7 +45,7 @@ fn settings(directory: &Path) -> Settings {
         batch_entries: 1024,
         batch_size: 1 << 20,
         segment_size: 1 << 20,
-        started: at(0),
+        started: at(1),
     }
 }
 
@@ -52,7 +63,13 @@ fn entry(body: Body) -> Entry {
 
 fn operation(call: &'static str) -> Entry {
     let call = Masked::own(call);
-    entry(Body::Operation { call, uid: None, pid: None, outcome: Masked::own("done") })
+    entry(Body::Operation {
+        call,
+        uid: None,
+        pid: None,
+        outcome: Masked::own("done"),
+        detail: Vec::new(),
+    })
 }
 
 fn stop() -> Entry {
@@ -78,18 +95,31 @@ async fn close(ledger: Ledger) {
 /// Every line of the directory; each must be one object, numbered without gaps from 1, in the segment that its
 /// number belongs to.
 fn lines(directory: &Path) -> Vec<Value> {
-    let mut found: Vec<_> =
-        std::fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()).collect();
-    found.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-    found.sort();
     let mut lines = Vec::new();
-    for path in found {
-        let first = path.file_stem().unwrap().to_str().unwrap().parse::<usize>().unwrap();
-        assert_eq!(first, lines.len() + 1, "{} is named by its first number", path.display());
-        lines.extend(parse(&std::fs::read_to_string(&path).unwrap()));
+    for (first, text) in segments(directory) {
+        assert_eq!(first, lines.len() + 1, "a segment is named by its first number");
+        lines.extend(parse(&text));
     }
     numbered_from_one(&lines);
     lines
+}
+
+/// The segments with what is in them, compressed or not.
+fn segments(directory: &Path) -> BTreeMap<usize, String> {
+    let mut found = BTreeMap::new();
+    for file in std::fs::read_dir(directory).unwrap() {
+        let file = file.unwrap();
+        let name = file.file_name().into_string().unwrap();
+        let Some((digits, suffix)) = name.split_once('.') else { continue };
+        let bytes = || std::fs::read(file.path()).unwrap();
+        let bytes = match suffix {
+            "jsonl" => bytes(),
+            "jsonl.zst" => zstd::stream::decode_all(bytes().as_slice()).unwrap(),
+            _ => continue,
+        };
+        found.insert(digits.parse().unwrap(), String::from_utf8(bytes).unwrap());
+    }
+    found
 }
 
 fn parse(text: &str) -> Vec<Value> {
@@ -119,6 +149,8 @@ fn causes(lines: &[Value]) -> Vec<&str> {
 #[derive(Debug)]
 struct Disk {
     bytes: Mutex<Vec<u8>>,
+    /// Where the checkpoints go; `None` for that disk itself.
+    notes: Option<Arc<Self>>,
     /// How many lines each write brought.
     writes: Mutex<Vec<usize>>,
     syncs: AtomicU64,
@@ -136,7 +168,12 @@ struct Handle(Arc<Disk>);
 
 impl Disk {
     fn new() -> Arc<Self> {
+        Self::with(Some(Self::with(None)))
+    }
+
+    fn with(notes: Option<Arc<Self>>) -> Arc<Self> {
         Arc::new(Self {
+            notes,
             bytes: Mutex::default(),
             writes: Mutex::default(),
             syncs: AtomicU64::new(0),
@@ -154,7 +191,11 @@ impl Disk {
         change(&mut settings);
         let handle = || Handle(Arc::clone(self));
         let segment = Segment::new(Box::new(handle()));
-        Ledger::start(settings, Box::new(handle()), (3, 1, segment)).unwrap()
+        let notes = Segment::new(Box::new(Handle(Arc::clone(self.notes.as_ref().unwrap()))));
+        let key = SigningKey::generate("edge-1/ledger").unwrap();
+        let signer = Signer::new(key, Tree::new(Frontier::default()), notes, None);
+        let recovered = Recovered { boot: 3, next: 1, segment, signer, aside: None, prunes: false };
+        Ledger::start(settings, Box::new(handle()), recovered, false).unwrap()
     }
 
     /// The whole lines; fails where the last one is torn.
@@ -167,6 +208,10 @@ impl Disk {
 
 impl Store for Handle {
     fn begin(&mut self, _first: u64) -> io::Result<Box<dyn Sink>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn end(&mut self, _subtrees: &Subtrees) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
