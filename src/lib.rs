@@ -15,7 +15,7 @@
 //! |---|---|
 //! | 0 | [`flow`] what happened; [`yaml`] texts with places, faults |
 //! | 1 | [`verdict`] answers and reasons; [`appliance`] the box |
-//! | 2 | [`policy`] written → meant → runs; [`ledger`]; [`metrics`] |
+//! | 2 | [`policy`] written → meant → runs, explained, compared; [`ledger`]; [`metrics`] |
 //! | 3 | [`tls`] both legs; [`source`] the only reader of laws and certificates; [`standin`] peers for the lab |
 //! | 4 | [`proxy`] the life of a connection |
 //! | 5 | [`service`] the life of the process |

@@ -27,6 +27,7 @@ mod call;
 mod law;
 mod moment;
 mod recorded;
+mod replay;
 
 commands! {
     /// Check a law: faults, proofs, warnings, scenarios

@@ -9,8 +9,8 @@ use serde_json::{Map, Value};
 
 use super::record::Record;
 use crate::flow::{
-    Alpn, Certificate, Chain, Flow, Hello, Host, Identity, Method, Name, Paper, Path, Peer, Request,
-    Revocation, ServerName, Timestamp, TlsVersion,
+    Alpn, Certificate, Chain, Flow, Hello, Host, Identity, Method, Name, Paper, Path, Peer,
+    Request, Revocation, ServerName, Timestamp, TlsVersion,
 };
 use crate::verdict::{Reason, Stage};
 
@@ -98,9 +98,15 @@ impl Told<'_> {
     }
 
     fn masked_name(&self) -> bool {
-        let names = ["server_name", "host"].into_iter().filter_map(|key| self.client.get(key).or(self.record.facts.get(key)));
-        let identities = self.client.get("identities").and_then(Value::as_array).into_iter().flatten();
-        names.chain(identities).filter_map(Value::as_str).any(|text| text.contains('*') && !text.starts_with("spki"))
+        let names = ["server_name", "host"]
+            .into_iter()
+            .filter_map(|key| self.client.get(key).or(self.record.facts.get(key)));
+        let identities =
+            self.client.get("identities").and_then(Value::as_array).into_iter().flatten();
+        names
+            .chain(identities)
+            .filter_map(Value::as_str)
+            .any(|text| text.contains('*') && !text.starts_with("spki"))
     }
 
     fn hello(&self) -> Option<Hello> {
@@ -125,7 +131,8 @@ impl Told<'_> {
         }
         let texts = names.iter().filter_map(Value::as_str);
         let end = text(self.client, "not_after").and_then(|text| Timestamp::parse(text).ok());
-        let early = self.is_refused(Reason::CertificateExpired) && end.is_none_or(|end| end >= self.record.at);
+        let early = self.is_refused(Reason::CertificateExpired)
+            && end.is_none_or(|end| end >= self.record.at);
         let beginning = if early { Timestamp::MAX } else { Timestamp::from_nanos(i64::MIN) };
         let untrusted = self.is_refused(Reason::CertificateInvalid);
         Some(Paper::Presented(Certificate {
@@ -151,14 +158,16 @@ impl Told<'_> {
     fn request(&self) -> Option<Request> {
         let method = Method::parse(self.record.fact("method")?).ok()?;
         let path = Path::parse(self.record.fact("path")?).ok()?;
-        let server_name = || text(self.client, "server_name").and_then(|text| Host::parse(text).ok());
+        let server_name =
+            || text(self.client, "server_name").and_then(|text| Host::parse(text).ok());
         let host = match self.record.fact("host") {
             Some(text) => Host::parse(text).ok(),
             // It is told only where it is not the server name.
             None if self.is_refused(Reason::HostMismatch) => None,
             None => server_name(),
         };
-        let upgrade = self.is_refused(Reason::Upgrade) && self.record.stage.as_deref() == Some(Stage::Request.code());
+        let upgrade = self.is_refused(Reason::Upgrade)
+            && self.record.stage.as_deref() == Some(Stage::Request.code());
         Some(Request { method, host, path, upgrade })
     }
 }
@@ -186,8 +195,13 @@ mod tests {
         let found = recalled(&[OPENED, request]);
         let flow = &found[1].as_ref().unwrap().flow;
         assert_eq!(flow.source.to_string(), "10.13.10.5");
-        assert!(matches!(&flow.hello.as_ref().unwrap().server_name, ServerName::Name(host) if host.as_str() == "chukan.center.example"));
-        assert_eq!(flow.request.as_ref().unwrap().host.as_ref().unwrap().as_str(), "chukan.center.example");
+        assert!(
+            matches!(&flow.hello.as_ref().unwrap().server_name, ServerName::Name(host) if host.as_str() == "chukan.center.example")
+        );
+        assert_eq!(
+            flow.request.as_ref().unwrap().host.as_ref().unwrap().as_str(),
+            "chukan.center.example"
+        );
         assert_eq!(flow.endpoint.unwrap().to_string(), "10.200.1.10:443");
         assert!(found[1].as_ref().unwrap().masked_path && !found[1].as_ref().unwrap().masked_name);
         let alone = recalled(&[request]);
@@ -196,11 +210,13 @@ mod tests {
 
     #[test]
     fn why_a_certificate_was_refused_is_in_the_flow_again() {
-        let refused = OPENED
-            .replace("\"opened\"", "\"refused\"")
-            .replace("\"connection\":1,", "\"connection\":1,\"stage\":\"identity\",\"reason\":\"certificate_invalid\",");
+        let refused = OPENED.replace("\"opened\"", "\"refused\"").replace(
+            "\"connection\":1,",
+            "\"connection\":1,\"stage\":\"identity\",\"reason\":\"certificate_invalid\",",
+        );
         let found = recalled(&[&refused]);
-        let Some(Paper::Presented(certificate)) = found[0].as_ref().unwrap().flow.paper.as_deref() else {
+        let Some(Paper::Presented(certificate)) = found[0].as_ref().unwrap().flow.paper.as_deref()
+        else {
             panic!("a certificate was shown")
         };
         assert_eq!(certificate.chain, Chain::Untrusted);

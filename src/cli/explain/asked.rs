@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::appliance::{Appliance, Mode};
+use crate::appliance::Appliance;
 use crate::cli::law::Written;
 use crate::flow::{Certificate, Chain, Identity, Method, Name, Paper, Timestamp, TlsVersion};
 use crate::policy::Model;
@@ -83,12 +83,18 @@ fn version(text: &str) -> Result<TlsVersion, String> {
 
 impl Facts {
     /// The question, and what should be known about how it was understood.
-    pub(super) fn read(&self, law: &Written, at: Timestamp) -> Result<(Asked, Vec<String>), String> {
+    pub(super) fn read(
+        &self,
+        law: &Written,
+        at: Timestamp,
+    ) -> Result<(Asked, Vec<String>), String> {
         let model = law.engine.model();
         if let Some(to) = self.to.as_ref().filter(|to| !model.systems.contains_key(*to)) {
             return Err(unknown("system", to, &model.systems));
         }
-        if let Some(name) = self.declared.iter().find(|name| !model.declarations.contains_key(*name)) {
+        if let Some(name) =
+            self.declared.iter().find(|name| !model.declarations.contains_key(*name))
+        {
             return Err(unknown("declaration", name, &model.declarations));
         }
         let listeners = law.appliance.as_ref().map(|appliance| &appliance.listeners);
@@ -139,8 +145,12 @@ impl Facts {
         if let Some(certificate) = judged.into_iter().next() {
             return Ok(Paper::Presented(certificate));
         }
-        notes.push("no file of a trust can be read here: chain and revocation are taken as in order".to_owned());
-        let untried = TrustStore::names_only(&chain).ok_or_else(|| unreadable("it cannot be read".to_owned()))?;
+        notes.push(
+            "no file of a trust can be read here: chain and revocation are taken as in order"
+                .to_owned(),
+        );
+        let untried = TrustStore::names_only(&chain)
+            .ok_or_else(|| unreadable("it cannot be read".to_owned()))?;
         Ok(Paper::Presented(untried))
     }
 
@@ -157,11 +167,9 @@ impl Facts {
 
     fn clients(&self, appliance: &Appliance) -> Option<Name> {
         let listeners = appliance.listeners.iter();
-        let mut here = listeners.filter(|(name, _)| self.listener.as_ref().is_none_or(|it| it == *name));
-        here.find_map(|(_, listener)| match &listener.mode {
-            Mode::Reverse { clients, .. } => Some(clients.clone()),
-            Mode::Refuse => None,
-        })
+        let mut here =
+            listeners.filter(|(name, _)| self.listener.as_ref().is_none_or(|it| it == *name));
+        here.find_map(|(_, listener)| listener.mode.clients().cloned())
     }
 }
 

@@ -56,9 +56,11 @@ impl Which {
     pub(super) fn find(&self, law: &Written) -> Result<Found, String> {
         let own = law.appliance.as_ref().map(|appliance| appliance.ledger.directory.clone());
         let directory = self.ledger.clone().or(own);
-        let directory = directory.ok_or("name the ledger with `--ledger DIR`, or a box file with `-c FILE`")?;
+        let directory =
+            directory.ok_or("name the ledger with `--ledger DIR`, or a box file with `-c FILE`")?;
         let text = self.entry.as_deref().unwrap_or_default();
-        let reference = parse(text).ok_or_else(|| format!("`{text}` is no entry; write `BOOT-SEQ` or `SEQ`"))?;
+        let reference = parse(text)
+            .ok_or_else(|| format!("`{text}` is no entry; write `BOOT-SEQ` or `SEQ`"))?;
         look(&directory, reference)
     }
 }
@@ -75,7 +77,8 @@ impl Found {
         let state = now.appliance.as_ref().map(|appliance| &appliance.state);
         let state = state.ok_or("without a box there is no archive of laws")?;
         let files = Archive::open(state).law(digest);
-        let files = files.map_err(|error| format!("law {digest:.8} is not in the archive: {error}"))?;
+        let files =
+            files.map_err(|error| format!("law {digest:.8} is not in the archive: {error}"))?;
         // The box may have changed since; the law is what it was.
         Written::of(files.clone(), now.appliance.clone())
             .or_else(|_disagreeing| Written::of(files, None))

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Past, Told};
 use super::text::guardrail;
+use super::{Past, Told};
 use crate::flow::{Flow, Paper, ServerName};
 use crate::policy::explain::{Candidate, Hunk, Proposal, Proven, Step};
 use crate::verdict::Verdict;
@@ -30,7 +30,9 @@ pub(super) fn render(told: &Told<'_>) -> Value {
     if let (Some(past), Some(whole)) = (&told.past, value.as_object_mut()) {
         whole.insert("entry".to_owned(), entry(past));
     }
-    if let (Some(whole), Value::Object(judged)) = (value.as_object_mut(), verdict(&explanation.verdict)) {
+    if let (Some(whole), Value::Object(judged)) =
+        (value.as_object_mut(), verdict(&explanation.verdict))
+    {
         whole.extend(judged);
     }
     value
@@ -107,7 +109,9 @@ fn edit(proposal: &Proposal) -> Value {
             "approval": approval.as_ref().map(ToString::to_string),
             "scenarios": scenarios.0.iter().map(|fault| fault.message.clone()).collect::<Vec<_>>(),
         }),
-        Proven::Forbidden { faults } => json!({ "status": "forbidden", "patch": patch, "faults": faults.0 }),
+        Proven::Forbidden { faults } => {
+            json!({ "status": "forbidden", "patch": patch, "faults": faults.0 })
+        }
         Proven::Council { what, place, clause } => json!({
             "status": "council", "what": what, "clause": clause,
             "file": place.as_ref().map(|place| place.file.to_string()),

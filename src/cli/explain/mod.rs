@@ -54,8 +54,8 @@ struct Past {
     found: entry::Found,
     /// What the law on disk says of the same today.
     today: Verdict,
-    /// Whether that is the law that judged it.
-    same_law: bool,
+    /// Whether that is the law that judged it; `None` where that one is not at hand.
+    same_law: Option<bool>,
 }
 
 impl<'a> Told<'a> {
@@ -107,7 +107,10 @@ fn told(told: &Told<'_>, format: Format) -> (String, bool) {
 fn recorded(arguments: &Arguments, law: &Written) -> Result<(String, bool), String> {
     let found = arguments.entry.find(law)?;
     let mut notes = Vec::new();
-    let then = found.law_then(law).map_err(|why| notes.push(format!("{why}; judged by the law on disk"))).ok();
+    let then = found
+        .law_then(law)
+        .map_err(|why| notes.push(format!("{why}; judged by the law on disk")))
+        .ok();
     let judge = then.as_ref().unwrap_or(law);
     let (asked, at) = (found.asked(judge), found.record.at);
     let explanation = explain::explain(&judge.engine, &asked, at);
@@ -119,13 +122,17 @@ fn recorded(arguments: &Arguments, law: &Written) -> Result<(String, bool), Stri
     }
     let current = found.asked(law);
     let today = current.verdict(&law.engine, now());
-    let proposal = explain::propose(&law.files, law.appliance.as_ref(), &law.engine, (&current, now()));
-    let same_law = judge.digest == law.digest && then.is_some();
+    let proposal =
+        explain::propose(&law.files, law.appliance.as_ref(), &law.engine, (&current, now()));
+    let same_law = then.as_ref().map(|then| then.digest == law.digest);
     let past = Some(Past { found, today, same_law });
     Ok(told(&Told { law: judge, at, explanation, proposal, past, notes }, arguments.format))
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the edge: the one reading of the clock of this command")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the edge: the one reading of the clock of this command"
+)]
 fn now() -> Timestamp {
     Timestamp::from(SystemTime::now())
 }

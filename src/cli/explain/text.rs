@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Past, Told};
 use super::asked::title;
+use super::{Past, Told};
 use crate::cli::moment::{Clock, local};
 use crate::flow::{Flow, Identity, Paper, Peer, ServerName};
 use crate::policy::explain::{Candidate, Proven, Step};
@@ -14,7 +14,9 @@ use crate::yaml::{Faults, Place, Severity};
 /// The whole text.
 pub(super) fn render(told: &Told<'_>) -> String {
     let mut text = told.head();
-    for part in [told.facts(), told.road(), told.rules(), told.guardrails(), told.edit(), told.repeats()] {
+    for part in
+        [told.facts(), told.road(), told.rules(), told.guardrails(), told.edit(), told.repeats()]
+    {
         if !part.is_empty() {
             text.push('\n');
             text.push_str(&part);
@@ -34,7 +36,9 @@ pub(super) fn refusal(denied: &Denied, flow: &Flow) -> String {
         (Reason::Method, Some(request), Some(rule)) => {
             format!("{} is not in rule `{rule}`", request.method)
         }
-        (Reason::Path, Some(request), Some(rule)) => format!("{} is not in rule `{rule}`", request.path),
+        (Reason::Path, Some(request), Some(rule)) => {
+            format!("{} is not in rule `{rule}`", request.path)
+        }
         _ => reason.english().to_owned(),
     };
     format!("{reason}: {detail}")
@@ -52,9 +56,13 @@ impl Told<'_> {
             Verdict::Deny(denied) => {
                 (format!("DENIED  {}", refusal(denied, &explanation.flow)), denied.rule.as_ref())
             }
-            Verdict::NotYet(not_yet) => {
-                (format!("NOT YET  nothing refuses it so far; facts are missing after {}", not_yet.stage), not_yet.rule.as_ref())
-            }
+            Verdict::NotYet(not_yet) => (
+                format!(
+                    "NOT YET  nothing refuses it so far; facts are missing after {}",
+                    not_yet.stage
+                ),
+                not_yet.rule.as_ref(),
+            ),
         };
         let title = rule.and_then(|rule| self.law.engine.rule(rule)?.title.as_deref());
         let title = title.map(|title| format!("  {title}")).unwrap_or_default();
@@ -66,8 +74,13 @@ impl Told<'_> {
 
     /// What the law on disk says of an old entry.
     fn today(&self, past: &Past) -> String {
-        let law = if past.same_law { "the law on disk" } else { "the law on disk is another" };
-        let same = past.today.code() == self.explanation.verdict.code() && past.today.reason() == self.explanation.verdict.reason();
+        let law = match past.same_law {
+            Some(true) => "the law on disk is the same",
+            Some(false) => "the law on disk is another",
+            None => "the law on disk",
+        };
+        let same = past.today.code() == self.explanation.verdict.code()
+            && past.today.reason() == self.explanation.verdict.reason();
         if same {
             return format!("{law}; same answer today");
         }
@@ -96,7 +109,8 @@ impl Told<'_> {
 
     fn facts(&self) -> String {
         let (flow, model) = (&self.explanation.flow, self.model());
-        let (source, destination) = (self.explanation.source.as_ref(), self.explanation.destination.as_ref());
+        let (source, destination) =
+            (self.explanation.source.as_ref(), self.explanation.destination.as_ref());
         let mut rows = vec![[
             "from".to_owned(),
             format!("{}  {}", flow.source, identities(flow)),
@@ -109,11 +123,15 @@ impl Told<'_> {
             let title = site.and_then(|site| model.sites.get(site)?.title.clone());
             ["dialled".to_owned(), endpoint.to_string(), title.unwrap_or_default()]
         });
-        rows.extend(flow.request.as_ref().map(|it| {
-            ["request".to_owned(), format!("{} {}", it.method, it.path), String::new()]
-        }));
+        rows.extend(
+            flow.request.as_ref().map(|it| {
+                ["request".to_owned(), format!("{} {}", it.method, it.path), String::new()]
+            }),
+        );
         rows.extend(endpoint);
-        rows.extend(flow.listener.as_ref().map(|it| ["listener".to_owned(), it.to_string(), String::new()]));
+        rows.extend(
+            flow.listener.as_ref().map(|it| ["listener".to_owned(), it.to_string(), String::new()]),
+        );
         table(&rows)
     }
 
@@ -138,11 +156,16 @@ impl Told<'_> {
                 format!("{}, TLS {}", asked(flow).unwrap_or_default(), hello.version.as_str())
             }),
             Stage::Identity => match flow.paper.as_deref() {
-                Some(Paper::Presented(certificate)) if certificate.not_after.as_seconds() < LATE => {
-                    let end = local(certificate.not_after, self.model().timezone.offset, Clock::Day);
+                Some(Paper::Presented(certificate))
+                    if certificate.not_after.as_seconds() < LATE =>
+                {
+                    let end =
+                        local(certificate.not_after, self.model().timezone.offset, Clock::Day);
                     format!("certificate to {end}")
                 }
-                Some(Paper::Presented(_) | Paper::Absent) | None => "a certificate in order".to_owned(),
+                Some(Paper::Presented(_) | Paper::Absent) | None => {
+                    "a certificate in order".to_owned()
+                }
             },
             Stage::Request => "a rule takes it".to_owned(),
             Stage::Dial => "may be dialled".to_owned(),
@@ -155,9 +178,11 @@ impl Told<'_> {
     }
 
     fn rules(&self) -> String {
-        let row = |it: &Candidate| [it.rule.to_string(), it.fits.join(" "), it.stopped_by.join(", ")];
+        let row =
+            |it: &Candidate| [it.rule.to_string(), it.fits.join(" "), it.stopped_by.join(", ")];
         let head = ["rule", "fits", "stopped by"].map(str::to_owned);
-        let rows: Vec<_> = std::iter::once(head).chain(self.explanation.candidates.iter().map(row)).collect();
+        let rows: Vec<_> =
+            std::iter::once(head).chain(self.explanation.candidates.iter().map(row)).collect();
         let mut text = table(&rows);
         if self.explanation.others > 0 {
             line(&mut text, &format!("and {} rules that come less near", self.explanation.others));
@@ -191,7 +216,9 @@ impl Told<'_> {
                 let allowed = matches!(verdict, Verdict::Allow(_) | Verdict::NotYet(_));
                 let answer = if allowed { "guardrails allow it" } else { "it is then refused" };
                 let section = &self.model().interconnection.section;
-                let ask = approval.as_ref().map(|it| format!("; approval {it} must cover it: ask {section}"));
+                let ask = approval
+                    .as_ref()
+                    .map(|it| format!("; approval {it} must cover it: ask {section}"));
                 line(&mut text, &format!("{answer}{}", ask.unwrap_or_default()));
                 promises(&mut text, scenarios);
             }
@@ -202,7 +229,9 @@ impl Told<'_> {
             Proven::Council { what, place, clause } => {
                 line(&mut text, &council(what, place.as_ref(), clause.as_deref()));
             }
-            Proven::Nothing { why } => line(&mut text, &format!("no edit of the law changes this: {why}")),
+            Proven::Nothing { why } => {
+                line(&mut text, &format!("no edit of the law changes this: {why}"))
+            }
         }
         text
     }
@@ -212,7 +241,12 @@ impl Told<'_> {
     /// The declarations that would open a site that waits for one: what an operator does, not an edit.
     fn declarations(&self) -> Option<String> {
         let refused = self.explanation.verdict.reason() == Some(Reason::SiteNotDeclared);
-        let site = self.explanation.flow.endpoint.filter(|_| refused).and_then(|it| self.law.engine.site_of(it))?;
+        let site = self
+            .explanation
+            .flow
+            .endpoint
+            .filter(|_| refused)
+            .and_then(|it| self.law.engine.site_of(it))?;
         let prepared = self.model().declarations.iter().filter(|(_, it)| it.site == *site);
         let names: Vec<_> = prepared.map(|(name, _)| format!("`{name}`")).collect();
         (!names.is_empty()).then(|| format!("prepared for this: declaration {}", names.join(", ")))
@@ -223,7 +257,9 @@ impl Told<'_> {
 const LATE: i64 = 9_000_000_000;
 
 fn passes(allowed: &Allowed) -> String {
-    let observed = allowed.would_deny.map(|reason| format!(", which only observes: would be refused for `{reason}`"));
+    let observed = allowed
+        .would_deny
+        .map(|reason| format!(", which only observes: would be refused for `{reason}`"));
     format!("ALLOWED  by rule `{}`{}", allowed.rule, observed.unwrap_or_default())
 }
 
@@ -247,14 +283,21 @@ fn council(what: &str, place: Option<&Place>, clause: Option<&str>) -> String {
 
 fn promises(text: &mut String, scenarios: &Faults) {
     for fault in &scenarios.0 {
-        let place = fault.places.first().map(|(place, _)| format!("{}:{}: ", place.file, place.line));
-        line(text, &format!("to be changed with it: {}{}", place.unwrap_or_default(), fault.message));
+        let place =
+            fault.places.first().map(|(place, _)| format!("{}:{}: ", place.file, place.line));
+        line(
+            text,
+            &format!("to be changed with it: {}{}", place.unwrap_or_default(), fault.message),
+        );
     }
 }
 
 fn reasons(text: &mut String, faults: &Faults) {
     for fault in faults.0.iter().filter(|fault| fault.severity == Severity::Error).take(3) {
-        let places = fault.places.iter().map(|(place, label)| format!("  {}:{} {label}", place.file, place.line));
+        let places = fault
+            .places
+            .iter()
+            .map(|(place, label)| format!("  {}:{} {label}", place.file, place.line));
         line(text, &format!("  {}: {}", fault.code, fault.message));
         places.for_each(|place| line(text, place.trim_end()));
     }
@@ -281,7 +324,8 @@ fn identities(flow: &Flow) -> String {
 
 /// Rows whose columns but the last are as wide as the widest.
 pub(in crate::cli) fn table<const N: usize>(rows: &[[String; N]]) -> String {
-    let width = |column: usize| rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max();
+    let width =
+        |column: usize| rows.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max();
     let widths: Vec<usize> = (0..N).map(|column| width(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {

@@ -128,7 +128,8 @@ impl Atlas {
             }
             found
         };
-        let hosts = Both { old: by_system(|it| it.systems.old), new: by_system(|it| it.systems.new) };
+        let hosts =
+            Both { old: by_system(|it| it.systems.old), new: by_system(|it| it.systems.new) };
         let mut keys = BTreeSet::new();
         for (source, class) in self.sources.iter().enumerate() {
             for (engine, (owned, hosts)) in pair.with(class.owned.with(hosts.each())).into_iter() {
@@ -149,8 +150,13 @@ impl Atlas {
     }
 
     /// Whose names these are, seen from a system of each law.
-    pub(super) fn whose(&self, identities: &[Identity], sources: Both<Option<SystemId>>) -> Both<Whose> {
-        let known = identities.iter().filter_map(|it| self.identities.get(*self.identity_of.get(it)?));
+    pub(super) fn whose(
+        &self,
+        identities: &[Identity],
+        sources: Both<Option<SystemId>>,
+    ) -> Both<Whose> {
+        let known =
+            identities.iter().filter_map(|it| self.identities.get(*self.identity_of.get(it)?));
         known.fold(Both { old: Whose::Nobody, new: Whose::Nobody }, |found, bearers| {
             found.with(self.borne(bearers, sources)).map(|(a, b)| a.max(b))
         })
@@ -170,8 +176,13 @@ impl Atlas {
     }
 
     /// Whether one of these names is the destination's.
-    pub(super) fn speaks(&self, identities: &[Identity], destinations: Both<Option<SystemId>>) -> Both<bool> {
-        let known = identities.iter().filter_map(|it| self.identities.get(*self.identity_of.get(it)?));
+    pub(super) fn speaks(
+        &self,
+        identities: &[Identity],
+        destinations: Both<Option<SystemId>>,
+    ) -> Both<bool> {
+        let known =
+            identities.iter().filter_map(|it| self.identities.get(*self.identity_of.get(it)?));
         known.fold(Both::default(), |found: Both<bool>, bearers| {
             found.with(bearers.speaks(destinations)).map(|(a, b)| a || b)
         })
@@ -179,9 +190,12 @@ impl Atlas {
 
     fn chart_addresses(&mut self, pair: Pair<'_>) {
         let (v4, v6) = boundaries(pair);
-        let v4 = v4.into_iter().filter_map(|it| u32::try_from(it).ok().map(|it| (u128::from(it), IpAddr::V4(Ipv4Addr::from_bits(it)))));
+        let v4 = v4.into_iter().filter_map(|it| {
+            u32::try_from(it).ok().map(|it| (u128::from(it), IpAddr::V4(Ipv4Addr::from_bits(it))))
+        });
         self.chart(pair, &v4.collect::<Vec<_>>(), IpAddr::V4(Ipv4Addr::BROADCAST));
-        let v6: Vec<_> = v6.into_iter().map(|it| (it, IpAddr::V6(Ipv6Addr::from_bits(it)))).collect();
+        let v6: Vec<_> =
+            v6.into_iter().map(|it| (it, IpAddr::V6(Ipv6Addr::from_bits(it)))).collect();
         self.chart(pair, &v6, IpAddr::V6(Ipv6Addr::from_bits(u128::MAX)));
     }
 
@@ -215,7 +229,8 @@ impl Atlas {
 
     fn chart_hosts(&mut self, tables: Both<&Tables>) {
         let mut classes: BTreeMap<Both<Option<SystemId>>, HostClass> = BTreeMap::new();
-        let all: BTreeSet<&Host> = tables.into_iter().flat_map(|tables| tables.hosts.keys()).collect();
+        let all: BTreeSet<&Host> =
+            tables.into_iter().flat_map(|tables| tables.hosts.keys()).collect();
         for host in all {
             let systems = tables.map(|tables| tables.hosts.get(host).copied());
             let class = *classes.entry(systems).or_insert(self.hosts.len());
@@ -270,7 +285,8 @@ fn before(next: u128, like: IpAddr) -> IpAddr {
 /// Where a prefix of either law begins or has ended; in IPv6 also the ranges that are IPv4 inside.
 fn boundaries(pair: Pair<'_>) -> (BTreeSet<u128>, BTreeSet<u128>) {
     let (mut v4, mut v6) = (BTreeSet::from([0]), BTreeSet::from([0]));
-    let systems = [pair.old, pair.new].into_iter().flat_map(|engine| engine.model().systems.values());
+    let systems =
+        [pair.old, pair.new].into_iter().flat_map(|engine| engine.model().systems.values());
     let embedded = ["::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "2001::/32"];
     let embedded = embedded.into_iter().filter_map(|text| text.parse::<IpNet>().ok());
     for net in systems.flat_map(prefixes).chain(embedded) {
@@ -290,11 +306,13 @@ fn boundaries(pair: Pair<'_>) -> (BTreeSet<u128>, BTreeSet<u128>) {
 
 /// Every identity of either law, those of the same systems as one.
 fn bearers(tables: Both<&Tables>) -> (Vec<Bearers>, HashMap<Identity, usize>) {
-    let all: BTreeSet<&Identity> = tables.into_iter().flat_map(|tables| tables.identities.keys()).collect();
+    let all: BTreeSet<&Identity> =
+        tables.into_iter().flat_map(|tables| tables.identities.keys()).collect();
     let mut classes: BTreeMap<Both<Box<[SystemId]>>, usize> = BTreeMap::new();
     let (mut found, mut of) = (Vec::new(), HashMap::new());
     for identity in all {
-        let systems = tables.map(|tables| tables.identities.get(identity).cloned().unwrap_or_default());
+        let systems =
+            tables.map(|tables| tables.identities.get(identity).cloned().unwrap_or_default());
         let class = *classes.entry(systems.clone()).or_insert(found.len());
         if class == found.len() {
             found.push(Bearers { systems, example: identity.clone() });

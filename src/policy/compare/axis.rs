@@ -37,7 +37,8 @@ pub(super) type Point = [usize; 8];
 pub(super) const TRANSPORTS: [Transport; 4] =
     [Transport::Tcp, Transport::Udp, Transport::Icmp, Transport::Esp];
 /// The versions.
-pub(super) const VERSIONS: [TlsVersion; 3] = [TlsVersion::Tls13, TlsVersion::Tls12, TlsVersion::Old];
+pub(super) const VERSIONS: [TlsVersion; 3] =
+    [TlsVersion::Tls13, TlsVersion::Tls12, TlsVersion::Old];
 /// Whether an application protocol was agreed on.
 pub(super) const ALPNS: [Option<Alpn>; 2] = [None, Some(Alpn::Http11)];
 
@@ -65,7 +66,9 @@ impl Atoms {
     /// All that are in, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
         let words = self.0.iter().enumerate();
-        words.flat_map(|(word, bits)| (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit))
+        words.flat_map(|(word, bits)| {
+            (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit)
+        })
     }
 
     /// The first that is in.

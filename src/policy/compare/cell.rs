@@ -1,22 +1,24 @@
 //! A cell: flows between two classes, cut along every axis. Which atom a flow lies in, and a flow for given atoms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::atlas::{Atlas, Known, Standing, open, standing};
-use super::axis::{ALPNS, Ask, Axis, Entrance, Moments, Point, Server, Shown, TRANSPORTS, VERSIONS, Whose};
+use super::atlas::{Atlas, open};
+use super::axis::{
+    ALPNS, Ask, Axis, Entrance, Moments, Point, Server, Shown, TRANSPORTS, VERSIONS,
+};
 use super::both::Both;
-use super::path::{Paths, overlap};
+use super::ends::{Ends, concerned, dialled, is_plain, methods, others};
+use super::path::Paths;
 use super::{Key, Pair, TooFine};
 use crate::flow::{
-    Certificate, Chain, Flow, Hello, Host, Identity, Method, Name, Paper, Peer, Request, Revocation,
+    Certificate, Chain, Flow, Hello, Host, Method, Name, Paper, Peer, Request, Revocation,
     ServerName, Timestamp,
 };
 use crate::policy::address;
-use crate::policy::compile::{RuleEntry, RuleId, SystemId, Tables};
+use crate::policy::compile::{RuleId, SystemId};
 use crate::policy::engine::{Engine, Stops, flaw};
-use crate::policy::model::{PathPattern, Protocol};
 
 /// The flows between two classes.
 #[derive(Debug)]
@@ -56,7 +58,9 @@ pub(super) struct Position {
 impl Cell {
     /// The cell of a key; `None` where both laws say the very same there.
     pub(super) fn of(pair: Pair<'_>, atlas: &Atlas, key: Key) -> Result<Option<Self>, TooFine> {
-        let (Some(class), Some(source)) = (atlas.sources.get(key.source), atlas.address(key.source)) else {
+        let (Some(class), Some(source)) =
+            (atlas.sources.get(key.source), atlas.address(key.source))
+        else {
             return Ok(None);
         };
         let names = key.host.and_then(|host| atlas.hosts.get(host));
@@ -71,11 +75,17 @@ impl Cell {
         let standings = ends.endpoints(atlas, &rules);
         let (shown, servers) = (ends.shown(atlas), ends.servers(atlas));
         let gated = !(ends.is_same(&standings) && is_plain(&shown, &servers));
-        if !gated && rules.each().map(|rules| rules.iter().map(|(_, rule)| *rule).collect::<Vec<_>>()).agrees() {
+        if !gated
+            && rules
+                .each()
+                .map(|rules| rules.iter().map(|(_, rule)| *rule).collect::<Vec<_>>())
+                .agrees()
+        {
             return Ok(None);
         }
         let rules = if gated { rules } else { concerned(rules) };
-        let changed = Both { old: others(&rules.old, &rules.new), new: others(&rules.new, &rules.old) };
+        let changed =
+            Both { old: others(&rules.old, &rules.new), new: others(&rules.new, &rules.old) };
         let patterns = rules.each().into_iter().flatten().flat_map(|(_, rule)| rule.paths.iter());
         let patterns: Vec<_> = patterns.collect();
         Ok(Some(Self {
@@ -101,7 +111,9 @@ impl Cell {
     /// among them.
     pub(super) fn matters(&self, going: &Both<Vec<(usize, Stops)>>) -> bool {
         going.each().with(self.changed.each()).into_iter().any(|(going, changed)| {
-            going.iter().any(|(rule, _)| self.gated || changed.get(*rule).is_some_and(|changed| *changed))
+            going
+                .iter()
+                .any(|(rule, _)| self.gated || changed.get(*rule).is_some_and(|changed| *changed))
         })
     }
 
@@ -110,7 +122,12 @@ impl Cell {
         match axis {
             Axis::Paper => !matches!(self.shown.get(atom), Some(Shown::Unknown) | None),
             Axis::Ask => !matches!(self.ask(atom), Some(Ask::Nothing) | None),
-            Axis::When | Axis::Listener | Axis::Transport | Axis::Version | Axis::Alpn | Axis::Peer => true,
+            Axis::When
+            | Axis::Listener
+            | Axis::Transport
+            | Axis::Version
+            | Axis::Alpn
+            | Axis::Peer => true,
         }
     }
 
@@ -234,7 +251,8 @@ impl Cell {
 
     fn asked(&self, flow: &Flow) -> Option<usize> {
         let Some(request) = &flow.request else { return Some(0) };
-        let fits = request.host.is_some() && (self.host.is_none() || self.host_of(flow) == request.host.as_ref());
+        let fits = request.host.is_some()
+            && (self.host.is_none() || self.host_of(flow) == request.host.as_ref());
         if !fits {
             return Some(1);
         }
@@ -256,204 +274,18 @@ impl Cell {
     fn peer(&self, atlas: &Atlas, flow: &Flow) -> Option<usize> {
         let identities = match &flow.peer {
             None => return self.servers.iter().position(|it| *it == Server::Unknown),
-            Some(Peer::Refused) => return self.servers.iter().position(|it| *it == Server::Refused),
+            Some(Peer::Refused) => {
+                return self.servers.iter().position(|it| *it == Server::Refused);
+            }
             Some(Peer::Verified(identities)) => identities,
         };
         // Toward nobody in particular every verified server will do.
         let anyone = self.host.is_none();
         let speaks = atlas.speaks(identities, self.destinations);
-        let is = |it: &Server| matches!(it, Server::Verified(known, _) if anyone || *known == speaks);
+        let is =
+            |it: &Server| matches!(it, Server::Verified(known, _) if anyone || *known == speaks);
         self.servers.iter().position(is)
     }
-}
-
-
-/// The two ends of a cell, before it is cut.
-struct Ends<'a> {
-    pair: Pair<'a>,
-    tables: Both<&'a Tables>,
-    sources: Both<Option<SystemId>>,
-    destinations: Both<Option<SystemId>>,
-    /// Whether a server name is known.
-    toward: bool,
-}
-
-/// The rules of a cell.
-type Rules<'a> = Both<Vec<(RuleId, &'a RuleEntry)>>;
-/// Addresses of which both laws say the same, and what.
-type Standings = Vec<(Both<Standing>, Vec<SocketAddr>)>;
-
-impl<'a> Ends<'a> {
-    fn rules(&self) -> Rules<'a> {
-        let toward = self.toward;
-        self.tables.with(self.sources.with(self.destinations)).map(|(tables, (source, to))| {
-            let known = source.filter(|_| to.is_some() || !toward);
-            let ids = known.map(|source| tables.joined(source, to)).unwrap_or_default();
-            ids.iter().filter_map(|id| Some((*id, tables.rules.get(*id)?))).collect()
-        })
-    }
-
-    /// The addresses that a law would dial there; the first stands for none. Whose an address is, is told apart only
-    /// where it is what a rule goes by: toward a known destination all are its own, and without one only `tcp` asks.
-    fn endpoints(&self, atlas: &Atlas, rules: &Rules<'_>) -> Standings {
-        let by_address = |rules: &Vec<(RuleId, &RuleEntry)>| {
-            let tcp = rules.iter().filter(|(_, rule)| rule.protocol == Protocol::Tcp);
-            tcp.map(|(_, rule)| rule.to.clone()).collect::<BTreeSet<_>>()
-        };
-        let asked = rules.each().map(by_address);
-        let mut found: BTreeMap<Both<Standing>, Vec<SocketAddr>> = BTreeMap::new();
-        for address in &atlas.endpoints {
-            let of = |((tables, to), asked): ((&Tables, Option<SystemId>), &BTreeSet<Name>)| {
-                let known = standing(tables, *address, to)?;
-                let owner = tables.systems.get(known.system).map(|system| &system.name);
-                let told = !self.toward && owner.is_some_and(|name| asked.contains(name));
-                let system = if told { known.system } else { SystemId::MAX };
-                Some(Known { system, ..known }).filter(|it| it.fits && (to.is_some() || !self.toward))
-            };
-            let standings = self.tables.with(self.destinations).with(asked.each()).map(of);
-            if standings != Both::default() {
-                found.entry(standings).or_default().push(*address);
-            }
-        }
-        std::iter::once((Both::default(), Vec::new())).chain(found).collect()
-    }
-
-    /// Whether endpoints and checks are the same in both laws.
-    fn is_same(&self, standings: &Standings) -> bool {
-        let checks = self.tables.with(self.destinations).map(|(tables, to)| {
-            let listed = to.and_then(|to| tables.systems.get(to)).map(|it| (it.listed, it.may_initiate));
-            (tables.connection_date, &tables.versions, tables.residency, listed)
-        });
-        checks.agrees()
-            && self.pair.map(Engine::refusing).agrees()
-            && standings.iter().all(|(standing, _)| standing.map(same).agrees())
-            && self.sources.map(|source| source.is_some()).agrees()
-    }
-
-    /// Where time changes something there.
-    fn moments(&self, rules: &Rules<'_>, standings: &Standings) -> Moments {
-        let rules = rules.each().into_iter().flatten().map(|(_, rule)| (rule.term.since, rule.term.until));
-        let endpoints = standings.iter().flat_map(|(standing, _)| standing.into_iter()).flatten();
-        let endpoints = endpoints.map(|it| (it.since, it.until));
-        let dates = self.tables.map(|tables| tables.connection_date).into_iter();
-        let all = rules.chain(endpoints).flat_map(|(since, until)| [since, until]).chain(dates);
-        let mut moments: BTreeSet<Timestamp> = all.filter(|it| *it != Timestamp::MAX).collect();
-        moments.insert(Timestamp::from_nanos(i64::MIN));
-        moments.into_iter().collect()
-    }
-
-    fn entrances(&self, rules: &Rules<'_>) -> Vec<Entrance> {
-        let ruled = rules.each().into_iter().flatten().filter_map(|(_, rule)| rule.listener.as_ref());
-        let refusing = self.pair.map(Engine::refusing).into_iter().flatten();
-        let named: BTreeSet<&Name> = ruled.chain(refusing).collect();
-        let mut other = "another".to_owned();
-        while named.iter().any(|name| name.as_str() == other) {
-            other.push('x');
-        }
-        let other = Name::parse(&other).ok().map(Entrance::Other);
-        let named = named.into_iter().cloned().map(Entrance::Named);
-        std::iter::once(Entrance::Unknown).chain(named).chain(other).collect()
-    }
-
-    /// What clients can show, each kind that some set of names comes to.
-    fn shown(&self, atlas: &Atlas) -> Vec<Shown> {
-        let nobody = Both { old: Whose::Nobody, new: Whose::Nobody };
-        let ones = atlas.identities.iter().map(|it| (atlas.borne(it, self.sources), &it.example));
-        let kinds = sums(nobody, &ones.collect(), |a, b| a.with(b).map(|(a, b)| a.max(b)));
-        let named = kinds.into_iter().map(|(whose, example)| Shown::Named(whose, example));
-        [Shown::Unknown, Shown::Absent, Shown::Flawed].into_iter().chain(named).collect()
-    }
-
-    /// What servers can turn out to be.
-    fn servers(&self, atlas: &Atlas) -> Vec<Server> {
-        let ones = atlas.identities.iter().filter(|_| self.toward);
-        let ones = ones.map(|it| (it.speaks(self.destinations), &it.example));
-        let kinds = sums(Both::default(), &ones.collect(), |a, b| a.with(b).map(|(a, b)| a || b));
-        let verified = kinds.into_iter().map(|(speaks, example)| Server::Verified(speaks, example));
-        [Server::Unknown, Server::Refused].into_iter().chain(verified).collect()
-    }
-}
-
-/// The rules that are other, and those that take a path with one of them: no other rule can be where a flow is answered
-/// differently.
-fn concerned(rules: Rules<'_>) -> Rules<'_> {
-    let other = Both { old: others(&rules.old, &rules.new), new: others(&rules.new, &rules.old) };
-    let picked = |(rules, other): (&Vec<(RuleId, &RuleEntry)>, Vec<bool>)| {
-        let picked = rules.iter().zip(other).filter(|(_, other)| *other).map(|((_, rule), _)| rule.paths.clone());
-        picked.collect::<Vec<_>>()
-    };
-    let paths: Vec<_> = rules.each().with(other).map(picked).into_iter().flatten().collect();
-    let meets = |rule: &RuleEntry| {
-        let meet = |other: &[PathPattern]| {
-            let pairs = rule.paths.iter().flat_map(|a| other.iter().map(move |b| (a, b)));
-            rule.paths.is_empty() || other.is_empty() || pairs.into_iter().any(|(a, b)| overlap(a, b))
-        };
-        paths.iter().any(|other| meet(other))
-    };
-    rules.map(|rules| rules.into_iter().filter(|(_, rule)| meets(rule)).collect())
-}
-
-/// Which rules have no twin of the same name and meaning.
-fn others(rules: &[(RuleId, &RuleEntry)], twins: &[(RuleId, &RuleEntry)]) -> Vec<bool> {
-    // Both are in the order of names.
-    let twin = |rule: &RuleEntry| {
-        let at = twins.binary_search_by(|(_, twin)| twin.name.cmp(&rule.name)).ok()?;
-        twins.get(at).map(|(_, twin)| *twin)
-    };
-    rules.iter().map(|(_, rule)| twin(rule) != Some(*rule)).collect()
-}
-
-/// The endpoints that a law lets be dialled at some time.
-fn dialled(standings: &Standings) -> BTreeSet<usize> {
-    let open = |standing: &Standing| standing.is_some_and(|it| it.residency.is_none() && it.dialled);
-    let known = standings.iter().enumerate();
-    known.filter(|(_, (it, _))| it.each().into_iter().any(open)).map(|(at, _)| at).collect()
-}
-
-/// What is said of an endpoint, whatever number its system has.
-fn same(standing: Standing) -> Standing {
-    standing.map(|known| Known { system: SystemId::MAX, ..known })
-}
-
-/// Whether no name means something else in the new law.
-fn is_plain(shown: &[Shown], servers: &[Server]) -> bool {
-    let names = shown.iter().all(|it| !matches!(it, Shown::Named(whose, _) if !whose.agrees()));
-    names && servers.iter().all(|it| !matches!(it, Server::Verified(speaks, _) if !speaks.agrees()))
-}
-
-/// Every kind that a set of identities can come to, beginning with none, with an example.
-fn sums<K: Ord + Copy>(
-    none: K,
-    single: &BTreeMap<K, &Identity>,
-    sum: impl Fn(K, K) -> K,
-) -> BTreeMap<K, Vec<Identity>> {
-    let mut found: BTreeMap<K, Vec<Identity>> = BTreeMap::from([(none, Vec::new())]);
-    loop {
-        let mut more = BTreeMap::new();
-        for (kind, identities) in &found {
-            for (one, identity) in single {
-                let both = sum(*kind, *one);
-                if !found.contains_key(&both) {
-                    more.entry(both).or_insert_with(|| [identities.as_slice(), &[(*identity).clone()]].concat());
-                }
-            }
-        }
-        if more.is_empty() {
-            return found;
-        }
-        found.extend(more);
-    }
-}
-
-/// The methods that a rule names, `CONNECT`, and as the last any other.
-fn methods(rules: &Rules<'_>) -> Vec<Method> {
-    let named = rules.each().into_iter().flatten().flat_map(|(_, rule)| rule.methods.iter().cloned());
-    let all: BTreeSet<Method> = named.chain(Method::parse("CONNECT")).collect();
-    let mut other = "ANOTHER".to_owned();
-    while all.iter().any(|method| method.as_str() == other) {
-        other.push('X');
-    }
-    all.into_iter().chain(Method::parse(&other)).collect()
 }
 
 fn paper_of(shown: &Shown) -> Option<Arc<Paper>> {

@@ -62,8 +62,14 @@ pub(super) fn guardrails(old: &Model, new: &Model, renames: &Renames) -> Vec<Cha
     let (was, is) = (&old.guardrails, &new.guardrails);
     let system = |name: &Name| renames.system(name).to_string();
     let same = |text: &String| text.clone();
-    let mut found = lists("destinations", (&was.destinations, &is.destinations), More::Permits, system);
-    found.extend(lists("reverse_access", (&was.reverse_access, &is.reverse_access), More::Forbids, system));
+    let mut found =
+        lists("destinations", (&was.destinations, &is.destinations), More::Permits, system);
+    found.extend(lists(
+        "reverse_access",
+        (&was.reverse_access, &is.reverse_access),
+        More::Forbids,
+        system,
+    ));
     found.extend(lists("residency", (&was.residency, &is.residency), More::Permits, same));
     found.extend(lists("content", (&was.content, &is.content), More::Forbids, system));
     found.extend(encryption(was.encryption.as_ref(), is.encryption.as_ref()));
@@ -74,9 +80,15 @@ pub(super) fn guardrails(old: &Model, new: &Model, renames: &Renames) -> Vec<Cha
 
 fn round_trip(was: RoundTrip, is: RoundTrip) -> Option<Change> {
     let (text, effect) = match (was, is) {
-        (RoundTrip::Observe, RoundTrip::Enforce) => ("`round_trip` was observe, is enforce", Effect::Tighter),
-        (RoundTrip::Enforce, RoundTrip::Observe) => ("`round_trip` was enforce, is observe", Effect::Wider),
-        (RoundTrip::Observe, RoundTrip::Observe) | (RoundTrip::Enforce, RoundTrip::Enforce) => return None,
+        (RoundTrip::Observe, RoundTrip::Enforce) => {
+            ("`round_trip` was observe, is enforce", Effect::Tighter)
+        }
+        (RoundTrip::Enforce, RoundTrip::Observe) => {
+            ("`round_trip` was enforce, is observe", Effect::Wider)
+        }
+        (RoundTrip::Observe, RoundTrip::Observe) | (RoundTrip::Enforce, RoundTrip::Enforce) => {
+            return None;
+        }
     };
     Some(change("residency", text.to_owned(), effect))
 }
@@ -91,7 +103,8 @@ fn frame<T>(name: &str, was: Option<&Guardrail<T>>, is: Option<&Guardrail<T>>) -
         (None, Some(_)) => Some(change(name, "is new".to_owned(), Effect::Tighter)),
         (Some(_), None) => Some(change(name, "is gone".to_owned(), Effect::Wider)),
         (Some(was), Some(is)) if was.clause != is.clause => {
-            let cites = |clause: &Option<String>| clause.clone().unwrap_or_else(|| "none".to_owned());
+            let cites =
+                |clause: &Option<String>| clause.clone().unwrap_or_else(|| "none".to_owned());
             let text = format!("cites clause {}, not {}", cites(&is.clause), cites(&was.clause));
             Some(change(name, text, Effect::Neither))
         }
@@ -114,24 +127,38 @@ fn lists<T: Display + Ord>(
     framed.into_iter().chain(sets(name, &before, &after, more)).collect()
 }
 
-fn sets(name: &str, before: &BTreeSet<String>, after: &BTreeSet<String>, more: More) -> Vec<Change> {
-    let added = after.difference(before).map(|it| change(name, format!("names `{it}` too"), more.effect(true)));
+fn sets(
+    name: &str,
+    before: &BTreeSet<String>,
+    after: &BTreeSet<String>,
+    more: More,
+) -> Vec<Change> {
+    let added = after
+        .difference(before)
+        .map(|it| change(name, format!("names `{it}` too"), more.effect(true)));
     let gone = before.difference(after);
     let gone = gone.map(|it| change(name, format!("no longer names `{it}`"), more.effect(false)));
     added.chain(gone).collect()
 }
 
-fn encryption(was: Option<&Guardrail<Encryption>>, is: Option<&Guardrail<Encryption>>) -> Vec<Change> {
+fn encryption(
+    was: Option<&Guardrail<Encryption>>,
+    is: Option<&Guardrail<Encryption>>,
+) -> Vec<Change> {
     let name = "encryption";
     let mut found: Vec<_> = frame(name, was, is).into_iter().collect();
     let (Some(was), Some(is)) = (was, is) else { return found };
-    let versions = |it: &Encryption| it.versions.iter().map(|version| format!("TLS {}", version.as_str())).collect();
+    let versions = |it: &Encryption| {
+        it.versions.iter().map(|version| format!("TLS {}", version.as_str())).collect()
+    };
     found.extend(sets(name, &versions(&was.what), &versions(&is.what), More::Permits));
     let words = [
         ("mutual", was.what.mutual, is.what.mutual, More::Forbids),
         ("passthrough", was.what.passthrough, is.what.passthrough, More::Permits),
     ];
-    for (word, before, after, more) in words.into_iter().filter(|(_, before, after, _)| before != after) {
+    for (word, before, after, more) in
+        words.into_iter().filter(|(_, before, after, _)| before != after)
+    {
         let text = format!("`{word}` was {before}, is {after}");
         found.push(change(name, text, more.effect(after)));
     }

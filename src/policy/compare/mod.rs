@@ -11,9 +11,11 @@
 
 mod atlas;
 mod axis;
+mod block;
 mod both;
 mod cell;
 mod clause;
+mod ends;
 mod path;
 mod phrase;
 mod rename;
@@ -30,10 +32,10 @@ pub use rename::Renames;
 pub use words::{Sentence, Turn};
 
 use atlas::{Atlas, HostClass, SourceClass};
+use block::SystemNames;
 use both::Both;
 use cell::Cell;
 use split::Region;
-use words::SystemNames;
 
 use crate::flow::{Flow, Name, Timestamp, TlsVersion};
 use crate::policy::engine::Engine;
@@ -81,7 +83,11 @@ pub struct TooFine {
 
 impl fmt::Display for TooFine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the patterns between two systems cut their paths into more than {} pieces", self.most)
+        write!(
+            f,
+            "the patterns between two systems cut their paths into more than {} pieces",
+            self.most
+        )
     }
 }
 
@@ -106,7 +112,9 @@ impl Outcome {
         match verdict {
             Verdict::Deny(_) => Self::Refused,
             Verdict::NotYet(_) => Self::Open,
-            Verdict::Allow(allowed) => Self::Passes(allowed.rule.clone(), allowed.would_deny.is_some()),
+            Verdict::Allow(allowed) => {
+                Self::Passes(allowed.rule.clone(), allowed.would_deny.is_some())
+            }
         }
     }
 }

@@ -32,7 +32,8 @@ struct Way {
 impl Paths {
     /// Cuts along these patterns.
     pub(super) fn of(patterns: &[&PathPattern]) -> Result<Self, TooFine> {
-        let distinct: BTreeMap<String, &PathPattern> = patterns.iter().map(|it| (it.to_string(), *it)).collect();
+        let distinct: BTreeMap<String, &PathPattern> =
+            patterns.iter().map(|it| (it.to_string(), *it)).collect();
         let patterns: Vec<PathPattern> = distinct.into_values().cloned().collect();
         let alive = (0..patterns.len()).collect();
         let mut paths = Self { patterns, pieces: BTreeMap::new(), examples: Vec::new() };
@@ -60,7 +61,8 @@ impl Paths {
     /// The piece that a path is in.
     pub(super) fn piece(&self, path: &Path) -> Option<usize> {
         let fits = |(_, pattern): &(usize, &PathPattern)| matches(pattern, path);
-        let signature: Signature = self.patterns.iter().enumerate().filter(fits).map(|(at, _)| at).collect();
+        let signature: Signature =
+            self.patterns.iter().enumerate().filter(fits).map(|(at, _)| at).collect();
         self.pieces.get(&signature).copied()
     }
 
@@ -98,7 +100,8 @@ impl Paths {
     }
 
     fn step(&self, way: &Way, segment: &str) -> Way {
-        let mut next = Way { depth: way.depth + 1, alive: Vec::new(), absorbed: way.absorbed.clone() };
+        let mut next =
+            Way { depth: way.depth + 1, alive: Vec::new(), absorbed: way.absorbed.clone() };
         for at in &way.alive {
             let Some(pattern) = self.patterns.get(*at) else { continue };
             match pattern.segments.get(way.depth) {
@@ -117,7 +120,8 @@ impl Paths {
         let ends = |at: &&usize| {
             self.patterns.get(**at).is_some_and(|it| !it.rest && it.segments.len() == way.depth)
         };
-        let signature: Signature = way.alive.iter().filter(ends).chain(&way.absorbed).copied().collect();
+        let signature: Signature =
+            way.alive.iter().filter(ends).chain(&way.absorbed).copied().collect();
         if self.pieces.contains_key(&signature) {
             return Ok(());
         }
@@ -183,12 +187,14 @@ mod tests {
 
     #[test]
     fn two_patterns_overlap_where_a_piece_is_of_both() {
-        let texts = ["/d/**", "/d/*", "/d/u", "/e", "/*/u", "/", "/**", "/d/*/u", "/*/*/**", "/d/", "/x/x"];
+        let texts =
+            ["/d/**", "/d/*", "/d/u", "/e", "/*/u", "/", "/**", "/d/*/u", "/*/*/**", "/d/", "/x/x"];
         for a in texts {
             for b in texts {
                 let cut = paths(&[a, b]);
                 let both: Vec<_> = cut.patterns().map(|(_, pieces)| pieces).collect();
-                let meet = both.iter().all(|pieces| both.iter().all(|other| !pieces.is_disjoint(other)));
+                let meet =
+                    both.iter().all(|pieces| both.iter().all(|other| !pieces.is_disjoint(other)));
                 assert_eq!(super::overlap(&pattern(a), &pattern(b)), meet, "{a} {b}");
             }
         }

@@ -14,7 +14,8 @@ const NETS_MAX: usize = 6;
 
 /// A day in a law's time zone, with the time where it is not midnight.
 pub(super) fn day(at: Timestamp, offset: i32) -> String {
-    let local = Timestamp::from_seconds(at.as_seconds().saturating_add(i64::from(offset))).to_string();
+    let local =
+        Timestamp::from_seconds(at.as_seconds().saturating_add(i64::from(offset))).to_string();
     let (day, time) = local.split_once('T').unwrap_or((&local, ""));
     match time.get(..8) {
         Some("00:00:00") | None => day.to_owned(),
@@ -32,7 +33,12 @@ pub(super) fn duration(duration: Duration) -> String {
 
 /// The stretches of time that these moments begin, those next to each other as one: `from 2026-04-01`, `until …`.
 /// Empty where it is always, as far as both laws know a beginning.
-pub(super) fn times(moments: &[Timestamp], picked: &[usize], begin: Timestamp, offset: i32) -> String {
+pub(super) fn times(
+    moments: &[Timestamp],
+    picked: &[usize],
+    begin: Timestamp,
+    offset: i32,
+) -> String {
     let mut stretches: Vec<(usize, usize)> = Vec::new();
     for at in picked {
         match stretches.last_mut() {
@@ -47,7 +53,9 @@ pub(super) fn times(moments: &[Timestamp], picked: &[usize], begin: Timestamp, o
             (None, None) => String::new(),
             (Some(from), None) => format!("from {}", day(*from, offset)),
             (None, Some(until)) => format!("before {}", day(*until, offset)),
-            (Some(from), Some(until)) => format!("from {} and before {}", day(*from, offset), day(*until, offset)),
+            (Some(from), Some(until)) => {
+                format!("from {} and before {}", day(*from, offset), day(*until, offset))
+            }
         }
     };
     stretches.iter().map(shown).collect::<Vec<_>>().join(", ")
@@ -79,11 +87,13 @@ pub(super) fn paths(cut: &Paths, pieces: &BTreeSet<usize>) -> String {
     if pieces.len() == cut.len() {
         return "any path".to_owned();
     }
-    let patterns: Vec<_> = cut.patterns().map(|(pattern, taken)| (pattern.to_string(), taken)).collect();
+    let patterns: Vec<_> =
+        cut.patterns().map(|(pattern, taken)| (pattern.to_string(), taken)).collect();
     let mut left = pieces.clone();
     let mut found = Vec::new();
     // The widest first, so that `/a/**` is not told as `/a/b` and the rest.
-    let mut whole: Vec<_> = patterns.iter().filter(|(_, taken)| !taken.is_empty() && taken.is_subset(pieces)).collect();
+    let mut whole: Vec<_> =
+        patterns.iter().filter(|(_, taken)| !taken.is_empty() && taken.is_subset(pieces)).collect();
     whole.sort_by_key(|(text, taken)| (std::cmp::Reverse(taken.len()), text.len()));
     for (text, taken) in whole {
         if !taken.is_disjoint(&left) {
@@ -121,7 +131,11 @@ fn part(
         }
     }
     if others.is_empty() {
-        let without = if without.is_empty() { String::new() } else { format!(" but not {}", without.join(", ")) };
+        let without = if without.is_empty() {
+            String::new()
+        } else {
+            format!(" but not {}", without.join(", "))
+        };
         return (format!("{text}{without}"), taken);
     }
     // No pattern says it: an example has to do.
@@ -167,6 +181,9 @@ mod tests {
         let ip = |text: &str| text.parse().unwrap();
         assert_eq!(nets(&[(ip("10.0.0.0"), ip("10.0.1.127"))]), ["10.0.0.0/24", "10.0.1.0/25"]);
         assert_eq!(nets(&[(ip("10.0.0.1"), ip("10.0.255.0"))]).last().unwrap(), "…");
-        assert_eq!([duration(Duration::from_secs(120)), duration(Duration::from_millis(250))], ["2m", "250ms"]);
+        assert_eq!(
+            [duration(Duration::from_secs(120)), duration(Duration::from_millis(250))],
+            ["2m", "250ms"]
+        );
     }
 }

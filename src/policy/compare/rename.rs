@@ -19,7 +19,8 @@ impl Renames {
     pub(super) fn of(old: &Model, new: &Model) -> Self {
         let mut renames = Self::default();
         renames.systems = matched(&old.systems, &new.systems, |a, b| same_system(a, b));
-        renames.rules = matched(&old.rules, &new.rules, |a, b| renames.same_rule((old, a), (new, b)));
+        renames.rules =
+            matched(&old.rules, &new.rules, |a, b| renames.same_rule((old, a), (new, b)));
         renames
     }
 
@@ -55,10 +56,12 @@ pub(super) fn matched<T>(
     new: &BTreeMap<Name, T>,
     same: impl Fn(&T, &T) -> bool,
 ) -> BTreeMap<Name, Name> {
-    let mut left: BTreeMap<&Name, &T> = new.iter().filter(|(name, _)| !old.contains_key(*name)).collect();
+    let mut left: BTreeMap<&Name, &T> =
+        new.iter().filter(|(name, _)| !old.contains_key(*name)).collect();
     let mut found = BTreeMap::new();
     for (name, thing) in old.iter().filter(|(name, _)| !new.contains_key(*name)) {
-        let twin = left.iter().find(|(_, other)| same(thing, other)).map(|(twin, _)| (*twin).clone());
+        let twin =
+            left.iter().find(|(_, other)| same(thing, other)).map(|(twin, _)| (*twin).clone());
         if let Some(twin) = twin {
             left.remove(&twin);
             found.insert(name.clone(), twin);
@@ -70,7 +73,10 @@ pub(super) fn matched<T>(
 fn same_system(a: &System, b: &System) -> bool {
     let upstream = |system: &System| {
         system.upstream.as_ref().map(|it| {
-            (it.server_name.clone(), it.endpoints.iter().map(|endpoint| endpoint.address).collect::<Vec<_>>())
+            (
+                it.server_name.clone(),
+                it.endpoints.iter().map(|endpoint| endpoint.address).collect::<Vec<_>>(),
+            )
         })
     };
     (a.side, texts(a.addresses.iter()), texts(a.identities.iter()), upstream(a))

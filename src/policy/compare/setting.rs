@@ -10,7 +10,8 @@ use super::phrase::{day, duration};
 use super::rename::{Renames, matched};
 use crate::flow::Name;
 use crate::policy::model::{
-    Declaration, Dial, Enforcement, IndividualNumber, Model, Period, RevocationLists, Rule, Side, System, Trust,
+    Declaration, Dial, Enforcement, IndividualNumber, Model, Period, RevocationLists, Rule, Side,
+    System, Trust,
 };
 
 /// What is written of a thing, key by key; keys that stand on another thing's name have it as it is called in the new law.
@@ -37,7 +38,8 @@ pub(super) fn settings(old: &Model, new: &Model, renames: &Renames) -> Vec<Chang
     let authorities = compare("trust", trust(old), trust(new), None);
     let before = Ground { approvals: &decisions, sites: &places, trust: &authorities };
     let after = Ground { approvals: &none, sites: &none, trust: &none };
-    let systems = |model: &Model, ground: &Ground<'_>| each(&model.systems, |it| system(it, ground));
+    let systems =
+        |model: &Model, ground: &Ground<'_>| each(&model.systems, |it| system(it, ground));
     let rules = |model: &Model, ground: &Ground<'_>| each(&model.rules, |it| rule(it, ground));
     compare("system", systems(old, &before), systems(new, &after), Some(&renames.systems));
     compare("rule", rules(old, &before), rules(new, &after), Some(&renames.rules));
@@ -52,14 +54,23 @@ pub(super) fn settings(old: &Model, new: &Model, renames: &Renames) -> Vec<Chang
 
 /// A section under its new names.
 fn taken(section: Section, names: &Names) -> Section {
-    section.into_iter().map(|(name, written)| (names.get(&name).cloned().unwrap_or(name), written)).collect()
+    section
+        .into_iter()
+        .map(|(name, written)| (names.get(&name).cloned().unwrap_or(name), written))
+        .collect()
 }
 
 fn section(kind: &str, before: &Section, after: &Section) -> Vec<Change> {
     let all: BTreeSet<&Name> = before.keys().chain(after.keys()).collect();
     let changed = |name: &Name| {
         let subject = format!("{kind} `{name}`");
-        let say = |text: &str| vec![Change { subject: subject.clone(), text: text.to_owned(), effect: Effect::Neither }];
+        let say = |text: &str| {
+            vec![Change {
+                subject: subject.clone(),
+                text: text.to_owned(),
+                effect: Effect::Neither,
+            }]
+        };
         match (before.get(name), after.get(name)) {
             (None, Some(_)) => say("is new"),
             (Some(_), None) => say("is gone"),
@@ -125,7 +136,11 @@ fn record(model: &Model) -> Written {
 fn documents(model: &Model, dates: Dates) -> Section {
     each(&model.documents, |it| {
         let [_, until] = dates.keys(Period { since: None, until: it.until });
-        written([("clause", Some(it.clause.clone())), ("reference", Some(it.reference.clone())), until])
+        written([
+            ("clause", Some(it.clause.clone())),
+            ("reference", Some(it.reference.clone())),
+            until,
+        ])
     })
 }
 
@@ -157,10 +172,14 @@ fn sites(model: &Model, documents: &Names) -> Section {
 }
 
 fn trust(model: &Model) -> Section {
-    let shown = |path: &Path| path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let shown = |path: &Path| {
+        path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    };
     each(&model.trust, |it: &Trust| {
         let revocation = match &it.revocation {
-            RevocationLists::Lists(lists) => lists.iter().map(|it| shown(it)).collect::<Vec<_>>().join(", "),
+            RevocationLists::Lists(lists) => {
+                lists.iter().map(|it| shown(it)).collect::<Vec<_>>().join(", ")
+            }
             RevocationLists::NotKept(why) => format!("none: {why}"),
         };
         written([("roots", Some(shown(&it.roots))), ("revocation", Some(revocation))])
@@ -200,7 +219,12 @@ fn system(system: &System, ground: &Ground<'_>) -> Written {
     };
     let upstream = system.upstream.as_ref();
     let endpoint = |it: &crate::policy::model::Endpoint| {
-        format!("{} at {} by {}", it.address, called(ground.sites, &it.site), called(ground.approvals, &it.approval))
+        format!(
+            "{} at {} by {}",
+            it.address,
+            called(ground.sites, &it.site),
+            called(ground.approvals, &it.approval)
+        )
     };
     written([
         ("side", Some(side.to_owned())),
@@ -209,7 +233,10 @@ fn system(system: &System, ground: &Ground<'_>) -> Written {
         ("trust", upstream.map(|it| called(ground.trust, &it.trust))),
         ("certificate", upstream.map(|it| it.certificate.to_string())),
         ("connections", upstream.and_then(|it| it.connections).map(|it| it.to_string())),
-        ("endpoints", upstream.map(|it| it.endpoints.iter().map(endpoint).collect::<Vec<_>>().join(", "))),
+        (
+            "endpoints",
+            upstream.map(|it| it.endpoints.iter().map(endpoint).collect::<Vec<_>>().join(", ")),
+        ),
     ])
 }
 

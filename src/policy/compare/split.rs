@@ -40,7 +40,9 @@ impl Region {
 pub(super) fn regions(pair: Pair<'_>, cell: &Cell, renames: &Renames) -> Vec<Region> {
     let mut found = Vec::new();
     for endpoint in 0..cell.endpoints.len() {
-        let tables = pair.with(cell.rules.each()).map(|(engine, rules)| table(engine, rules, cell, endpoint));
+        let tables = pair
+            .with(cell.rules.each())
+            .map(|(engine, rules)| table(engine, rules, cell, endpoint));
         let alive = cell.rules.each().map(|rules| (0..rules.len()).collect());
         let mut cut = Cut { pair, cell, renames, endpoint, tables, found: Vec::new() };
         cut.along(&mut Vec::new(), &alive);
@@ -167,7 +169,9 @@ impl Cut<'_> {
         for (here, atoms) in point.iter_mut().zip(atoms) {
             *here = atoms.first().unwrap_or(0);
         }
-        let Some(example) = self.cell.flow(Position { endpoint: self.endpoint, point }) else { return };
+        let Some(example) = self.cell.flow(Position { endpoint: self.endpoint, point }) else {
+            return;
+        };
         let verdicts = self.pair.map(|engine| engine.decide(&example));
         if !self.renames.differ(&verdicts.each().map(Outcome::of)) {
             return;
@@ -181,7 +185,8 @@ impl Table {
     /// The rules that go on at an atom, of those that are alive; none where a check refuses it.
     fn going(&self, axis: usize, atom: usize, alive: &[usize]) -> Vec<(usize, Stops)> {
         let answer = self.0.get(axis).and_then(|atoms| atoms.get(atom));
-        let fitting = answer.filter(|answer| answer.passes).map_or(&[][..], |answer| &answer.fitting);
+        let fitting =
+            answer.filter(|answer| answer.passes).map_or(&[][..], |answer| &answer.fitting);
         fitting.iter().filter(|(rule, _)| alive.binary_search(rule).is_ok()).copied().collect()
     }
 }
@@ -190,7 +195,9 @@ impl Renames {
     /// Whether two outcomes differ, another name for the same rule aside.
     pub(super) fn differ(&self, outcomes: &Both<Outcome>) -> bool {
         match (&outcomes.old, &outcomes.new) {
-            (Outcome::Passes(old, was), Outcome::Passes(new, is)) => self.rule(old) != new || was != is,
+            (Outcome::Passes(old, was), Outcome::Passes(new, is)) => {
+                self.rule(old) != new || was != is
+            }
             (old, new) => old != new,
         }
     }

@@ -20,7 +20,9 @@ fn engine(model: &Model) -> Arc<Engine> {
 /// What both engines say, compared without any algebra.
 fn differs(difference: &Difference, old: &Engine, new: &Engine, flow: &Flow) -> bool {
     match (Outcome::of(&old.decide(flow)), Outcome::of(&new.decide(flow))) {
-        (Outcome::Passes(was, a), Outcome::Passes(is, b)) => *difference.renames().rule(&was) != is || a != b,
+        (Outcome::Passes(was, a), Outcome::Passes(is, b)) => {
+            *difference.renames().rule(&was) != is || a != b
+        }
         (was, is) => was != is,
     }
 }
@@ -92,7 +94,12 @@ proptest! {
 fn the_random_laws_differ_often_and_in_every_way() {
     use proptest::strategy::ValueTree;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut draw = || (model().new_tree(&mut runner).unwrap().current(), model().new_tree(&mut runner).unwrap().current());
+    let mut draw = || {
+        (
+            model().new_tree(&mut runner).unwrap().current(),
+            model().new_tree(&mut runner).unwrap().current(),
+        )
+    };
     let mut turns = BTreeSet::new();
     let (mut differing, mut flows) = (0, 0);
     for round in 0..120_u32 {
@@ -119,13 +126,21 @@ fn said(edit: impl FnOnce(&mut Model)) -> Vec<String> {
 }
 
 fn told(difference: &Difference) -> Vec<String> {
-    let rule = |rule: &Option<Name>| rule.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+    let rule =
+        |rule: &Option<Name>| rule.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
     let sentences = difference.sentences();
     let sentences = sentences.iter().map(|it| {
         format!(
             "{} {} → {}: {} {:?} {} {}→{} {}",
-            it.turn.code(), it.from.join("+"), it.to, it.asks, it.only, it.when,
-            rule(&it.rules.0), rule(&it.rules.1), it.reason.map_or("-", |reason| reason.code())
+            it.turn.code(),
+            it.from.join("+"),
+            it.to,
+            it.asks,
+            it.only,
+            it.when,
+            rule(&it.rules.0),
+            rule(&it.rules.1),
+            it.reason.map_or("-", |reason| reason.code())
         )
     });
     let changes = difference.guardrails().iter().chain(difference.settings());
@@ -139,14 +154,27 @@ fn register(model: &mut Model) -> &mut crate::policy::model::Rule {
 
 #[test]
 fn a_new_path_and_a_method_less_are_told_in_the_words_of_the_law() {
-    let path = said(|law| register(law).http.as_mut().unwrap().paths.push(imagined::pattern("/report")));
-    assert_eq!(path, ["allowed existing-system → intermediate-server: GET POST PUT /report []  -→register path"]);
-    let covered = said(|law| register(law).http.as_mut().unwrap().paths.push(imagined::pattern("/exchange/x")));
-    assert_eq!(covered, Vec::<String>::new(), "a path that was in the rule already changes nothing");
+    let path =
+        said(|law| register(law).http.as_mut().unwrap().paths.push(imagined::pattern("/report")));
+    assert_eq!(
+        path,
+        ["allowed existing-system → intermediate-server: GET POST PUT /report []  -→register path"]
+    );
+    let covered = said(|law| {
+        register(law).http.as_mut().unwrap().paths.push(imagined::pattern("/exchange/x"))
+    });
+    assert_eq!(
+        covered,
+        Vec::<String>::new(),
+        "a path that was in the rule already changes nothing"
+    );
     let method = said(|law| {
         register(law).http.as_mut().unwrap().methods.pop_last();
     });
-    assert_eq!(method, ["refused existing-system → intermediate-server: PUT /exchange/** []  register→- method"]);
+    assert_eq!(
+        method,
+        ["refused existing-system → intermediate-server: PUT /exchange/** []  register→- method"]
+    );
 }
 
 #[test]
@@ -162,10 +190,14 @@ fn a_new_address_is_told_with_its_prefix_and_a_new_end_with_its_day() {
             "allowed existing-system 10.14.0.0/24 → intermediate-server: GET POST PUT /exchange/** []  -→register unknown_source",
         ]
     );
-    let end = said(|law| register(law).period.until = Some(imagined::moment("2027-04-01T00:00:00+09:00")));
+    let end = said(|law| {
+        register(law).period.until = Some(imagined::moment("2027-04-01T00:00:00+09:00"))
+    });
     assert_eq!(
         end,
-        ["refused existing-system → intermediate-server: GET POST PUT /exchange/** [] from 2027-04-01 register→- after_approval"]
+        [
+            "refused existing-system → intermediate-server: GET POST PUT /exchange/** [] from 2027-04-01 register→- after_approval"
+        ]
     );
 }
 
@@ -173,7 +205,12 @@ fn a_new_address_is_told_with_its_prefix_and_a_new_end_with_its_day() {
 fn another_listener_another_version_and_an_opened_site_are_conditions() {
     let listener = said(|law| register(law).listener = Some(name("union-lan")));
     assert_eq!(listener.len(), 1, "{listener:?}");
-    assert!(listener[0].starts_with("refused existing-system → intermediate-server: GET POST PUT /exchange/** ["), "{listener:?}");
+    assert!(
+        listener[0].starts_with(
+            "refused existing-system → intermediate-server: GET POST PUT /exchange/** ["
+        ),
+        "{listener:?}"
+    );
     let version = said(|law| {
         let encryption = law.guardrails.encryption.as_mut().unwrap();
         encryption.what.versions.insert(crate::flow::TlsVersion::Tls12);
@@ -186,7 +223,8 @@ fn another_listener_another_version_and_an_opened_site_are_conditions() {
             "guardrail `encryption` names `TLS 1.2` too (wider)",
         ]
     );
-    let site = said(|law| law.sites.get_mut("osaka").unwrap().dial = crate::policy::model::Dial::Always);
+    let site =
+        said(|law| law.sites.get_mut("osaka").unwrap().dial = crate::policy::model::Dial::Always);
     assert_eq!(
         site[0],
         "allowed existing-system → intermediate-server: GET /result/* [\"dialled at 10.201.1.10:443\"]  -→results site_not_declared"
@@ -206,7 +244,9 @@ fn renames_and_reorderings_are_no_change() {
     }
     new.rules = new.rules.into_iter().map(|(key, rule)| (renamed(&key), rule)).collect();
     let guardrails = &mut new.guardrails;
-    for listed in [&mut guardrails.destinations, &mut guardrails.reverse_access, &mut guardrails.content] {
+    for listed in
+        [&mut guardrails.destinations, &mut guardrails.reverse_access, &mut guardrails.content]
+    {
         let listed = &mut listed.as_mut().unwrap().what;
         *listed = listed.iter().map(renamed).collect();
     }
@@ -244,7 +284,8 @@ fn a_guardrail_says_whether_it_is_wider_and_trust_is_a_setting() {
             "guardrail `content` is gone (wider)"
         ]
     );
-    let trust = said(|law| law.trust.get_mut("center-ca").unwrap().roots = "certs/ca-2027.pem".into());
+    let trust =
+        said(|law| law.trust.get_mut("center-ca").unwrap().roots = "certs/ca-2027.pem".into());
     assert_eq!(trust, ["trust `center-ca` `roots` was ca.pem, is ca-2027.pem (neither)"]);
 }
 
@@ -256,6 +297,9 @@ fn what_is_let_in_though_nothing_can_pass_is_told_as_undecided() {
         law.rules.insert(name("new"), rule);
         law.sites.get_mut("tokyo").unwrap().dial = crate::policy::model::Dial::Never;
     });
-    assert!(undecided.iter().any(|it| it.starts_with("undecided standard-system → ")), "{undecided:?}");
+    assert!(
+        undecided.iter().any(|it| it.starts_with("undecided standard-system → ")),
+        "{undecided:?}"
+    );
     assert_eq!(Turn::Undecided.code(), "undecided");
 }

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::atlas::open;
 use super::axis::{ALPNS, Ask, Atoms, Axis, Entrance, Server, Shown, VERSIONS, Whose};
+use super::block::{Block, Kind, is_complete, joined, kind};
 use super::both::Both;
 use super::cell::Cell;
 use super::phrase;
 use super::split::Region;
-use super::{Difference, Key, Outcome, Pair};
+use super::{Difference, Key};
 use crate::flow::{Flow, Identity, Name};
-use crate::policy::engine::Engine;
-use crate::verdict::{Reason, Verdict};
+use crate::verdict::Reason;
 
 /// What becomes of flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,14 +64,22 @@ pub struct Sentence {
 
 /// Every change, what passes first; each kind by whence and whither.
 pub(super) fn sentences(difference: &Difference) -> Vec<Sentence> {
-    let complete: BTreeSet<Key> = difference.cells.iter().filter(|(_, it)| it.regions.iter().any(is_complete)).map(|(key, _)| *key).collect();
+    let complete: BTreeSet<Key> = difference
+        .cells
+        .iter()
+        .filter(|(_, it)| it.regions.iter().any(is_complete))
+        .map(|(key, _)| *key)
+        .collect();
     let implied = |key: &Key| {
-        complete.iter().any(|it| it.source == key.source && (key.host.is_none() || it.host == key.host))
+        complete
+            .iter()
+            .any(|it| it.source == key.source && (key.host.is_none() || it.host == key.host))
     };
     let mut found = Vec::new();
     for (key, compared) in &difference.cells {
         let told = Told { difference, key: *key, cell: &compared.cell };
-        let (passing, open): (Vec<_>, Vec<_>) = compared.regions.iter().partition(|it| is_complete(it));
+        let (passing, open): (Vec<_>, Vec<_>) =
+            compared.regions.iter().partition(|it| is_complete(it));
         found.extend(told.of(&passing));
         // That a connection is let in is part of what passes; it is only told where nothing does.
         if !implied(key) {
@@ -81,15 +89,14 @@ pub(super) fn sentences(difference: &Difference) -> Vec<Sentence> {
     merged(found)
 }
 
-fn is_complete(region: &Region) -> bool {
-    region.verdicts.each().into_iter().any(|verdict| matches!(verdict, Verdict::Allow(_)))
-}
-
 /// Sentences that differ in whence only, as one.
 fn merged(all: Vec<Sentence>) -> Vec<Sentence> {
     let mut found: BTreeMap<(Turn, String, String), Sentence> = BTreeMap::new();
     for sentence in all {
-        let rest = format!("{:?} {:?} {:?} {:?} {:?}", sentence.asks, sentence.only, sentence.when, sentence.rules, sentence.reason);
+        let rest = format!(
+            "{:?} {:?} {:?} {:?} {:?}",
+            sentence.asks, sentence.only, sentence.when, sentence.rules, sentence.reason
+        );
         let key = (sentence.turn, sentence.to.clone(), rest);
         match found.get_mut(&key) {
             Some(known) => known.from.extend(sentence.from),
@@ -101,7 +108,8 @@ fn merged(all: Vec<Sentence>) -> Vec<Sentence> {
         it.from.sort();
         it.from.dedup();
     });
-    sentences.sort_by(|a, b| (a.turn, &a.from, &a.to, &a.asks).cmp(&(b.turn, &b.from, &b.to, &b.asks)));
+    sentences
+        .sort_by(|a, b| (a.turn, &a.from, &a.to, &a.asks).cmp(&(b.turn, &b.from, &b.to, &b.asks)));
     sentences
 }
 
@@ -110,14 +118,6 @@ struct Told<'a> {
     difference: &'a Difference,
     key: Key,
     cell: &'a Cell,
-}
-
-/// Boxes that became one: the endpoints, the atoms, an example.
-#[derive(Clone)]
-struct Block {
-    endpoints: Atoms,
-    atoms: [Atoms; 8],
-    example: Flow,
 }
 
 impl Told<'_> {
@@ -158,8 +158,15 @@ impl Told<'_> {
     fn ends(&self, kind: &Kind) -> (String, String) {
         let names = &self.difference.names;
         let side = |both: &Both<Option<Name>>| {
-            let (first, second) = if kind.turn == Turn::Refused { (&both.old, &both.new) } else { (&both.new, &both.old) };
-            first.clone().or_else(|| second.clone()).map_or_else(|| "nobody".to_owned(), |name| name.to_string())
+            let (first, second) = if kind.turn == Turn::Refused {
+                (&both.old, &both.new)
+            } else {
+                (&both.new, &both.old)
+            };
+            first
+                .clone()
+                .or_else(|| second.clone())
+                .map_or_else(|| "nobody".to_owned(), |name| name.to_string())
         };
         let Some(source) = self.difference.atlas.sources.get(self.key.source) else {
             return (String::new(), String::new());
@@ -169,8 +176,12 @@ impl Told<'_> {
         let same = self.same(&from) && source.owned.map(open).map(|it| it.is_some()).agrees();
         let nets = if same { Vec::new() } else { phrase::nets(&source.stretches) };
         let from = [vec![side(&from)], nets].concat().join(" ");
-        let Some(host) = self.key.host.and_then(|host| self.difference.atlas.hosts.get(host)) else {
-            return (from, names.led(&kind.rules).map_or_else(|| "?".to_owned(), ToString::to_string));
+        let Some(host) = self.key.host.and_then(|host| self.difference.atlas.hosts.get(host))
+        else {
+            return (
+                from,
+                names.led(&kind.rules).map_or_else(|| "?".to_owned(), ToString::to_string),
+            );
         };
         let to = names.named(host.systems);
         let hosts = host.hosts.iter().map(ToString::to_string);
@@ -202,7 +213,11 @@ impl Told<'_> {
         }
         let told = by_paths.into_iter().map(|((upgrade, paths), methods)| {
             let switch = if upgrade { "switching protocols, " } else { "" };
-            format!("{switch}{} {}", self.methods(&methods), phrase::paths(&self.cell.paths, &paths))
+            format!(
+                "{switch}{} {}",
+                self.methods(&methods),
+                phrase::paths(&self.cell.paths, &paths)
+            )
         });
         told.collect::<Vec<_>>().join("; ")
     }
@@ -234,7 +249,8 @@ impl Told<'_> {
     }
 
     fn listeners(&self, atoms: &Atoms) -> Option<String> {
-        let picked: Vec<_> = atoms.iter().filter_map(|atom| self.cell.entrances.get(atom)).collect();
+        let picked: Vec<_> =
+            atoms.iter().filter_map(|atom| self.cell.entrances.get(atom)).collect();
         if picked.iter().any(|it| matches!(it, Entrance::Other(_))) {
             return None;
         }
@@ -260,14 +276,17 @@ impl Told<'_> {
 
     /// Told only where no agreed protocol is what makes the difference.
     fn alpns(&self, atoms: &Atoms) -> Option<String> {
-        let none = self.key.host.is_some() && atoms.iter().count() < ALPNS.len() && atoms.contains(0);
+        let none =
+            self.key.host.is_some() && atoms.iter().count() < ALPNS.len() && atoms.contains(0);
         none.then(|| "without an application protocol".to_owned())
     }
 
     fn papers(&self, atoms: &Atoms) -> Option<String> {
         let picked: Vec<_> = atoms.iter().filter_map(|atom| self.cell.shown.get(atom)).collect();
         let own = Both { old: Whose::Own, new: Whose::Own };
-        let usual = picked.iter().any(|it| matches!(it, Shown::Unknown) || matches!(it, Shown::Named(whose, _) if *whose == own));
+        let usual = picked.iter().any(|it| {
+            matches!(it, Shown::Unknown) || matches!(it, Shown::Named(whose, _) if *whose == own)
+        });
         let names = |it: &&Shown| match it {
             Shown::Named(_, identities) => listed(identities),
             Shown::Unknown | Shown::Absent | Shown::Flawed => String::new(),
@@ -278,7 +297,10 @@ impl Told<'_> {
 
     fn peers(&self, atoms: &Atoms) -> Option<String> {
         let picked: Vec<_> = atoms.iter().filter_map(|atom| self.cell.servers.get(atom)).collect();
-        let usual = picked.iter().any(|it| matches!(it, Server::Unknown) || matches!(it, Server::Verified(Both { old: true, new: true }, _)));
+        let usual = picked.iter().any(|it| {
+            matches!(it, Server::Unknown)
+                || matches!(it, Server::Verified(Both { old: true, new: true }, _))
+        });
         let names = |it: &&Server| match it {
             Server::Verified(_, identities) => listed(identities),
             Server::Unknown | Server::Refused => String::new(),
@@ -303,92 +325,4 @@ impl Told<'_> {
 fn listed(identities: &[Identity]) -> String {
     let names: Vec<_> = identities.iter().map(|it| format!("`{it}`")).collect();
     if names.is_empty() { "nobody".to_owned() } else { names.join(" and ") }
-}
-
-/// What a box comes to.
-#[derive(Debug, Clone)]
-struct Kind {
-    turn: Turn,
-    rules: (Option<Name>, Option<Name>),
-    reason: Option<Reason>,
-    /// What it would be refused for by the new law, where its rule only observes.
-    observed: Option<Reason>,
-}
-
-fn kind(region: &Region) -> Kind {
-    let Both { old, new } = region.verdicts.each();
-    let rule = |verdict: &Verdict| match Outcome::of(verdict) {
-        Outcome::Passes(rule, _) => Some(rule),
-        Outcome::Refused | Outcome::Open => None,
-    };
-    let rules = (rule(old), rule(new));
-    let turn = match &rules {
-        (None, Some(_)) => Turn::Allowed,
-        (Some(_), None) => Turn::Refused,
-        (Some(_), Some(_)) => Turn::OtherRule,
-        (None, None) => Turn::Undecided,
-    };
-    let observed = match new {
-        Verdict::Allow(allowed) => allowed.would_deny,
-        Verdict::Deny(_) | Verdict::NotYet(_) => None,
-    };
-    Kind { turn, rules, reason: old.reason().or(new.reason()), observed }
-}
-
-/// Blocks that differ in one thing only, as one, until none do.
-fn joined(mut blocks: Vec<Block>) -> Vec<Block> {
-    let mut at = 0;
-    while let Some(block) = blocks.get(at) {
-        let twin = blocks.iter().enumerate().skip(at + 1).find_map(|(index, it)| Some((index, join(block, it)?)));
-        match twin {
-            Some((index, both)) => {
-                let _gone = blocks.remove(index);
-                if let Some(block) = blocks.get_mut(at) {
-                    *block = both;
-                }
-                at = 0;
-            }
-            None => at += 1,
-        }
-    }
-    blocks
-}
-
-fn join(a: &Block, b: &Block) -> Option<Block> {
-    let differing = a.atoms.iter().zip(&b.atoms).filter(|(a, b)| a != b).count();
-    let endpoints = usize::from(a.endpoints != b.endpoints);
-    if differing + endpoints > 1 {
-        return None;
-    }
-    let mut both = a.clone();
-    both.endpoints = a.endpoints.union(&b.endpoints);
-    both.atoms.iter_mut().zip(&b.atoms).for_each(|(mine, other)| *mine = mine.union(other));
-    Some(both)
-}
-
-/// The names of systems by number, and where rules lead, of the old and the new law.
-#[derive(Debug)]
-pub(super) struct SystemNames {
-    systems: Both<Vec<Name>>,
-    led: Both<BTreeMap<Name, Name>>,
-}
-
-impl SystemNames {
-    pub(super) fn of(pair: Pair<'_>) -> Self {
-        let tables = pair.map(Engine::tables);
-        Self {
-            systems: tables.map(|it| it.systems.iter().map(|system| system.name.clone()).collect()),
-            led: tables.map(|it| it.rules.iter().map(|rule| (rule.name.clone(), rule.to.clone())).collect()),
-        }
-    }
-
-    fn named(&self, systems: Both<Option<usize>>) -> Both<Option<Name>> {
-        self.systems.each().with(systems).map(|(names, system)| names.get(system?).cloned())
-    }
-
-    /// Where a rule leads: the destination of what is known by its address alone.
-    fn led(&self, rules: &(Option<Name>, Option<Name>)) -> Option<&Name> {
-        let new = rules.1.as_ref().and_then(|rule| self.led.new.get(rule));
-        new.or_else(|| rules.0.as_ref().and_then(|rule| self.led.old.get(rule)))
-    }
 }

@@ -57,9 +57,9 @@ impl Ground<'_> {
             Reason::Listener if self.on_refusing() => {
                 Next::Nothing("the listener answers nothing: that is said in the box file")
             }
-            Reason::NoRule if denied.stage == Stage::Dial => {
-                Next::Nothing("the address is no endpoint of the destination: it has to be described first")
-            }
+            Reason::NoRule if denied.stage == Stage::Dial => Next::Nothing(
+                "the address is no endpoint of the destination: it has to be described first",
+            ),
             Reason::NoRule
             | Reason::Listener
             | Reason::Protocol
@@ -97,9 +97,12 @@ impl Ground<'_> {
         let model = self.engine.model();
         let named = |name: &&Name| {
             let system = model.systems.get(*name);
-            system.is_some_and(|it| it.identities.iter().any(|id| self.asked.identities().contains(id)))
+            system.is_some_and(|it| {
+                it.identities.iter().any(|id| self.asked.identities().contains(id))
+            })
         };
-        let leads = |rule: &&Rule| self.explanation.destination.as_ref().is_none_or(|to| rule.to == *to);
+        let leads =
+            |rule: &&Rule| self.explanation.destination.as_ref().is_none_or(|to| rule.to == *to);
         let from = || model.rules.values().filter(leads).flat_map(|rule| &rule.from);
         let all: Vec<&Name> = model.systems.keys().filter(named).chain(from()).collect();
         let mut systems: Vec<&Name> = Vec::new();
@@ -109,7 +112,8 @@ impl Ground<'_> {
         systems.dedup();
         let net = ipnet::IpNet::from(self.explanation.flow.source).to_string();
         let few = systems.into_iter().take(RULES_MAX);
-        few.filter_map(|name| self.draft.appended(&["systems", name.as_str(), "addresses"], &net)).collect()
+        few.filter_map(|name| self.draft.appended(&["systems", name.as_str(), "addresses"], &net))
+            .collect()
     }
 
     fn identity(&self) -> Vec<Draft> {
@@ -121,18 +125,21 @@ impl Ground<'_> {
     }
 
     fn site(&self) -> Vec<Draft> {
-        let site = self.explanation.flow.endpoint.and_then(|endpoint| self.engine.site_of(endpoint));
-        let edit = site.and_then(|site| self.draft.replaced(&["sites", site.as_str(), "dial"], "always"));
+        let site =
+            self.explanation.flow.endpoint.and_then(|endpoint| self.engine.site_of(endpoint));
+        let edit =
+            site.and_then(|site| self.draft.replaced(&["sites", site.as_str(), "dial"], "always"));
         edit.into_iter().collect()
     }
 
     fn endpoint_dates(&self) -> Vec<Draft> {
         let flow = &self.explanation.flow;
-        let found = flow.endpoint.zip(self.explanation.destination.as_ref()).and_then(|(address, to)| {
-            let endpoints = &self.engine.model().systems.get(to)?.upstream.as_ref()?.endpoints;
-            let index = endpoints.iter().position(|endpoint| endpoint.address == address)?;
-            Some((to, index, endpoints.get(index)?))
-        });
+        let found =
+            flow.endpoint.zip(self.explanation.destination.as_ref()).and_then(|(address, to)| {
+                let endpoints = &self.engine.model().systems.get(to)?.upstream.as_ref()?.endpoints;
+                let index = endpoints.iter().position(|endpoint| endpoint.address == address)?;
+                Some((to, index, endpoints.get(index)?))
+            });
         let edit = found.and_then(|(to, index, endpoint)| {
             let number = index.to_string();
             let own = ["systems", to.as_str(), "upstream", "endpoints", &number];
@@ -144,7 +151,8 @@ impl Ground<'_> {
 
     /// For each of the nearest rules that could lead there, everything that stops it put right.
     fn rules(&self) -> Next {
-        let may_help = |it: &&Candidate| !it.stopped_by.iter().any(|fact| ["to", "protocol"].contains(fact));
+        let may_help =
+            |it: &&Candidate| !it.stopped_by.iter().any(|fact| ["to", "protocol"].contains(fact));
         let near = self.explanation.candidates.iter().filter(may_help).take(RULES_MAX);
         let edits: Vec<_> = near.filter_map(|it| self.widened(it)).collect();
         if edits.is_empty() {
@@ -154,9 +162,10 @@ impl Ground<'_> {
     }
 
     fn widened(&self, candidate: &Candidate) -> Option<Draft> {
-        candidate.stopped_by.iter().try_fold(self.draft.clone(), |draft, fact| {
-            self.fitted(draft, &candidate.rule, fact)
-        })
+        candidate
+            .stopped_by
+            .iter()
+            .try_fold(self.draft.clone(), |draft, fact| self.fitted(draft, &candidate.rule, fact))
     }
 
     /// With one kind of fact of a rule put right.
@@ -173,7 +182,9 @@ impl Ground<'_> {
                 let own = self.dated(draft, &["rules", name], written.period)?;
                 self.approval_dated(own, &written.approval)
             }
-            "method" => draft.appended(&["rules", name, "http", "methods"], request?.method.as_str()),
+            "method" => {
+                draft.appended(&["rules", name, "http", "methods"], request?.method.as_str())
+            }
             "path" => draft.appended(&["rules", name, "http", "paths"], request?.path.as_str()),
             "upgrade" => draft
                 .replaced(&["rules", name, "upgrade"], "true")
@@ -229,7 +240,8 @@ impl Ground<'_> {
     fn without_path(&self, rule: &Name, flow: &Flow) -> Option<Draft> {
         let path = &flow.request.as_ref()?.path;
         let http = self.engine.rule(rule)?.http.as_ref()?;
-        let fits: Vec<_> = http.paths.iter().filter(|it| crate::policy::engine::matches(it, path)).collect();
+        let fits: Vec<_> =
+            http.paths.iter().filter(|it| crate::policy::engine::matches(it, path)).collect();
         let texts = fits.into_iter().map(ToString::to_string);
         texts.into_iter().try_fold(self.draft.clone(), |draft, text| {
             draft.without(&["rules", rule.as_str(), "http", "paths"], &text)
@@ -241,9 +253,13 @@ impl Ground<'_> {
 fn not_by_an_edit(reason: Reason) -> &'static str {
     match reason {
         Reason::UnknownDestination => "no system has this name: one has to be described first",
-        Reason::CountryUnknown => "the address is no endpoint of the law, or of a country that cannot be told",
+        Reason::CountryUnknown => {
+            "the address is no endpoint of the law, or of a country that cannot be told"
+        }
         Reason::IdentityMissing => "every client shows a certificate",
-        Reason::IdentityMismatch => "certificate and address belong to different systems, which never share either",
+        Reason::IdentityMismatch => {
+            "certificate and address belong to different systems, which never share either"
+        }
         Reason::CertificateRevoked
         | Reason::RevocationUnknown
         | Reason::CertificateExpired

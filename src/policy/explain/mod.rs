@@ -111,7 +111,8 @@ pub fn explain(engine: &Engine, asked: &Asked, at: Timestamp) -> Explanation {
     let sift = engine.sift_all(&flow);
     let name = |id: Option<usize>| Some(engine.tables().systems.get(id?)?.name.clone());
     let (source, destination) = (name(sift.source), name(sift.destination));
-    let known = Known { engine, flow: &flow, source: source.as_ref(), destination: destination.as_ref() };
+    let known =
+        Known { engine, flow: &flow, source: source.as_ref(), destination: destination.as_ref() };
     let mut candidates: Vec<_> = sift.rules.iter().map(|it| known.candidate(it)).collect();
     candidates.sort_by_key(|it| (it.distance(), it.stopped_by.len()));
     let others = candidates.len().saturating_sub(CANDIDATES_MAX);
@@ -131,7 +132,10 @@ pub fn explain(engine: &Engine, asked: &Asked, at: Timestamp) -> Explanation {
 
 /// The same flow with one fact more each time, as it is in a connection's life.
 fn road(engine: &Engine, flow: &Flow) -> Vec<Step> {
-    let arrival = Flow { transport: flow.transport, ..Flow::arrival(flow.at, flow.source, flow.to_address, flow.listener.clone()) };
+    let arrival = Flow {
+        transport: flow.transport,
+        ..Flow::arrival(flow.at, flow.source, flow.to_address, flow.listener.clone())
+    };
     let hello = Flow { hello: flow.hello.clone(), ..arrival.clone() };
     let identity = Flow { paper: flow.paper.clone(), ..hello.clone() };
     let request = Flow { request: flow.request.clone(), ..identity.clone() };
@@ -171,7 +175,8 @@ impl Known<'_> {
         let [transport, listener, dates] = sifted.standing.stops;
         let [method, path, upgrade] = request_stops(sifted);
         let rule = self.engine.rule(&sifted.rule.name);
-        let from = self.source.is_some_and(|name| rule.is_some_and(|rule| rule.from.contains(name)));
+        let from =
+            self.source.is_some_and(|name| rule.is_some_and(|rule| rule.from.contains(name)));
         let to = self.destination.is_some_and(|name| sifted.rule.to == *name);
         let asks = self.flow.request.is_some() && method != Some(Reason::Protocol);
         let protocol = [transport, sifted.protocol.stops.into_iter().flatten().next(), method];
@@ -188,7 +193,9 @@ impl Known<'_> {
         ];
         let known = facts.into_iter().filter(|(_, known, _)| *known);
         let (fits, stopped): (Vec<_>, Vec<_>) = known.partition(|(_, _, fits)| *fits);
-        let words = |facts: Vec<(&'static str, bool, bool)>| facts.into_iter().map(|(word, ..)| word).collect();
+        let words = |facts: Vec<(&'static str, bool, bool)>| {
+            facts.into_iter().map(|(word, ..)| word).collect()
+        };
         Candidate { rule: sifted.rule.name.clone(), fits: words(fits), stopped_by: words(stopped) }
     }
 

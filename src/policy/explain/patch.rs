@@ -27,7 +27,8 @@ pub fn hunks(before: &[SourceFile], after: &[SourceFile]) -> Vec<Hunk> {
 }
 
 fn file_hunks(before: &SourceFile, after: &SourceFile) -> Vec<Hunk> {
-    let (old, new) = (String::from_utf8_lossy(&before.bytes), String::from_utf8_lossy(&after.bytes));
+    let (old, new) =
+        (String::from_utf8_lossy(&before.bytes), String::from_utf8_lossy(&after.bytes));
     let (old, new): (Vec<_>, Vec<_>) = (old.lines().collect(), new.lines().collect());
     let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let (old, new) = (old.get(head..).unwrap_or_default(), new.get(head..).unwrap_or_default());
@@ -51,7 +52,11 @@ fn walk(old: &[&str], new: &[&str], head: usize, hunks: &mut Hunks<'_>) {
     let at = |kept: &[usize], i: usize, j: usize| kept.get(i * width + j).copied().unwrap_or(0);
     for (i, a) in old.iter().enumerate().rev() {
         for (j, b) in new.iter().enumerate().rev() {
-            let best = if a == b { at(&kept, i + 1, j + 1) + 1 } else { at(&kept, i + 1, j).max(at(&kept, i, j + 1)) };
+            let best = if a == b {
+                at(&kept, i + 1, j + 1) + 1
+            } else {
+                at(&kept, i + 1, j).max(at(&kept, i, j + 1))
+            };
             if let Some(cell) = kept.get_mut(i * width + j) {
                 *cell = best;
             }
@@ -117,10 +122,15 @@ mod tests {
 
     #[test]
     fn only_what_differs_is_shown_with_its_line() {
-        let file = |text: &str| [SourceFile { name: Arc::from("a.yaml"), bytes: text.as_bytes().into() }];
+        let file =
+            |text: &str| [SourceFile { name: Arc::from("a.yaml"), bytes: text.as_bytes().into() }];
         let found = hunks(&file("a\nb\nc\nd\ne\n"), &file("a\nB\nc\nd\nx\ne\n"));
-        let shown: Vec<_> = found.iter().map(|it| (it.line, it.removed.join(","), it.added.join(","))).collect();
-        assert_eq!(shown, [(2, "b".to_owned(), "B".to_owned()), (5, String::new(), "x".to_owned())]);
+        let shown: Vec<_> =
+            found.iter().map(|it| (it.line, it.removed.join(","), it.added.join(","))).collect();
+        assert_eq!(
+            shown,
+            [(2, "b".to_owned(), "B".to_owned()), (5, String::new(), "x".to_owned())]
+        );
         assert_eq!(hunks(&file("a\n"), &file("a\n")), []);
     }
 }

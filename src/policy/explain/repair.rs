@@ -68,9 +68,13 @@ pub fn propose(
     (asked, at): (&Asked, Timestamp),
 ) -> Proposal {
     let before = asked.verdict(engine, at);
-    let mut search = Search { files, appliance, asked, at, allowed: allows(&before), tries: 0, best: None };
+    let mut search =
+        Search { files, appliance, asked, at, allowed: allows(&before), tries: 0, best: None };
     search.from(&Draft { files: files.to_vec() }, engine, 0);
-    let nothing = || Proposal { hunks: Vec::new(), proven: Proven::Nothing { why: "no small edit was found" } };
+    let nothing = || Proposal {
+        hunks: Vec::new(),
+        proven: Proven::Nothing { why: "no small edit was found" },
+    };
     search.best.unwrap_or_else(nothing)
 }
 
@@ -92,7 +96,8 @@ struct Search<'a> {
 impl Search<'_> {
     fn from(&mut self, draft: &Draft, engine: &Engine, depth: usize) {
         let explanation = explain(engine, self.asked, self.at);
-        let ground = Ground { engine, asked: self.asked, at: self.at, explanation: &explanation, draft };
+        let ground =
+            Ground { engine, asked: self.asked, at: self.at, explanation: &explanation, draft };
         match ground.next() {
             Next::Edits(edits) if depth < DEPTH_MAX => {
                 edits.iter().for_each(|edit| self.tried(edit, depth));

@@ -57,7 +57,9 @@ fn patch(proposal: &Proposal) -> Vec<String> {
         let (_, text) = TOKYO.iter().find(|(file, _)| *file == &*hunk.file).unwrap();
         let stays = text.lines().nth(hunk.line - 1) == hunk.removed.first().map(String::as_str);
         assert!(stays || hunk.removed[0].contains("until"), "{hunk:?}");
-        let trimmed = |lines: &[String]| lines.iter().map(|it| it.trim().to_owned()).collect::<Vec<_>>().join("|");
+        let trimmed = |lines: &[String]| {
+            lines.iter().map(|it| it.trim().to_owned()).collect::<Vec<_>>().join("|")
+        };
         format!("{} -{} +{}", hunk.file, trimmed(&hunk.removed), trimmed(&hunk.added))
     };
     proposal.hunks.iter().map(shown).collect()
@@ -74,7 +76,8 @@ fn permitted(facts: ScenarioFlow) -> Vec<String> {
 #[test]
 fn the_road_ends_at_the_first_refusal_and_every_rule_says_what_stops_it() {
     let law = understand(&tokyo(), None).unwrap();
-    let told = explain(&law.engine, &asked(asks("10.13.10.5", "DELETE", "/exchange/results")), now());
+    let told =
+        explain(&law.engine, &asked(asks("10.13.10.5", "DELETE", "/exchange/results")), now());
     assert_eq!(told.verdict.reason(), Some(Reason::Method));
     let road: Vec<_> = told.road.iter().map(|step| (step.stage, step.verdict.code())).collect();
     assert_eq!(
@@ -86,8 +89,12 @@ fn the_road_ends_at_the_first_refusal_and_every_rule_says_what_stops_it() {
             (Stage::Request, "deny")
         ]
     );
-    let rules: Vec<_> = told.candidates.iter().map(|it| (it.rule.as_str(), it.stopped_by.join(" "))).collect();
-    assert_eq!(rules, [("register", "method".to_owned()), ("inquire", "source method path".to_owned())]);
+    let rules: Vec<_> =
+        told.candidates.iter().map(|it| (it.rule.as_str(), it.stopped_by.join(" "))).collect();
+    assert_eq!(
+        rules,
+        [("register", "method".to_owned()), ("inquire", "source method path".to_owned())]
+    );
     assert_eq!(told.candidates[0].fits, ["source", "to", "dates", "protocol", "path"]);
     assert_eq!(told.gates, []);
 }
@@ -112,11 +119,17 @@ fn the_smallest_edit_is_one_line_and_was_tried() {
         ["tokyo/20-rules.yaml -methods: [GET, POST, PUT] +methods: [GET, POST, PUT, DELETE]"]
     );
     let path = permitted(asks("10.13.10.5", "GET", "/report"));
-    assert_eq!(path, ["tokyo/20-rules.yaml -paths: [\"/exchange/**\"] +paths: [\"/exchange/**\", /report]"]);
+    assert_eq!(
+        path,
+        ["tokyo/20-rules.yaml -paths: [\"/exchange/**\"] +paths: [\"/exchange/**\", /report]"]
+    );
     let both = permitted(asks("10.13.10.5", "DELETE", "/report"));
     assert_eq!(both.len(), 1, "{both:?}");
     let source = permitted(asks("10.13.20.3", "GET", "/exchange/x"));
-    assert_eq!(source, ["tokyo/20-rules.yaml -paths: [\"/inquiry/*\"] +paths: [\"/inquiry/*\", /exchange/x]"]);
+    assert_eq!(
+        source,
+        ["tokyo/20-rules.yaml -paths: [\"/inquiry/*\"] +paths: [\"/inquiry/*\", /exchange/x]"]
+    );
 }
 
 #[test]
@@ -128,7 +141,9 @@ fn several_edits_are_found_one_after_the_other() {
     let edits = permitted(facts);
     assert_eq!(
         edits,
-        ["tokyo/10-systems.yaml -addresses: [10.13.10.0/26] +addresses: [10.13.10.0/26, 10.14.0.1/32]"]
+        [
+            "tokyo/10-systems.yaml -addresses: [10.13.10.0/26] +addresses: [10.13.10.0/26, 10.14.0.1/32]"
+        ]
     );
 }
 
@@ -145,7 +160,9 @@ fn a_declared_site_and_an_unknown_certificate_have_their_own_edits() {
     };
     assert_eq!(
         permitted(certificate),
-        ["tokyo/10-systems.yaml -identities: [\"dns:kizon.union.example\"] +identities: [\"dns:kizon.union.example\", \"dns:new.union.example\"]"]
+        [
+            "tokyo/10-systems.yaml -identities: [\"dns:kizon.union.example\"] +identities: [\"dns:kizon.union.example\", \"dns:new.union.example\"]"
+        ]
     );
 }
 
@@ -160,14 +177,23 @@ fn the_laws_own_scenarios_that_expect_the_old_answer_are_named() {
     assert!(matches!(verdict, Verdict::Allow(_)), "{verdict:?}");
     let messages: Vec<_> = scenarios.0.iter().map(|fault| fault.message.as_str()).collect();
     assert_eq!(messages.len(), 2, "{messages:?}");
-    assert!(messages[0].starts_with("scenario `nothing is deleted` expects deny `method`"), "{messages:?}");
+    assert!(
+        messages[0].starts_with("scenario `nothing is deleted` expects deny `method`"),
+        "{messages:?}"
+    );
 }
 
 #[test]
 fn what_a_guardrail_refuses_no_edit_of_a_rule_brings_back() {
-    let reverse = proposed(ScenarioFlow { from: Some("10.210.0.9".parse().unwrap()), ..ScenarioFlow::default() });
+    let reverse = proposed(ScenarioFlow {
+        from: Some("10.210.0.9".parse().unwrap()),
+        ..ScenarioFlow::default()
+    });
     let Proven::Council { what, place, clause } = &reverse.proven else { panic!("{reverse:?}") };
-    assert_eq!((*what, clause.as_deref(), patch(&reverse).len()), ("reverse_access", Some("別添1(2)1"), 0));
+    assert_eq!(
+        (*what, clause.as_deref(), patch(&reverse).len()),
+        ("reverse_access", Some("別添1(2)1"), 0)
+    );
     assert!(place.as_ref().unwrap().text.contains("reverse_access:"), "{place:?}");
     let old = ScenarioFlow {
         tls: Some(crate::flow::TlsVersion::Tls12),
@@ -187,7 +213,8 @@ fn an_edit_that_the_proofs_refuse_is_shown_with_the_reason() {
     let abroad = String::from_utf8(files[1].bytes.to_vec()).unwrap();
     let osaka = abroad.find("osaka:").unwrap();
     let (head, tail) = abroad.split_at(osaka);
-    files[1].bytes = format!("{head}{}", tail.replacen("country: JP", "country: US", 1)).into_bytes().into();
+    files[1].bytes =
+        format!("{head}{}", tail.replacen("country: JP", "country: US", 1)).into_bytes().into();
     // Under the sound law the endpoint waits for a declaration; in the files its site has moved abroad meanwhile.
     let proposal = propose(&files, None, &law.engine, (&asked(facts), now()));
     let Proven::Forbidden { faults } = &proposal.proven else { panic!("{proposal:?}") };
@@ -197,7 +224,10 @@ fn an_edit_that_the_proofs_refuse_is_shown_with_the_reason() {
 
 #[test]
 fn no_edit_helps_where_the_client_is_wrong() {
-    let host = ScenarioFlow { host: Some("elsewhere.example".to_owned()), ..asks("10.13.10.5", "GET", "/exchange/x") };
+    let host = ScenarioFlow {
+        host: Some("elsewhere.example".to_owned()),
+        ..asks("10.13.10.5", "GET", "/exchange/x")
+    };
     let Proven::Nothing { why } = proposed(host).proven else { panic!("an edit was found") };
     assert_eq!(why, "the client has to ask for the same name in TLS and HTTP");
 }
@@ -205,7 +235,10 @@ fn no_edit_helps_where_the_client_is_wrong() {
 #[test]
 fn what_passes_is_stopped_by_one_line_less() {
     let proposal = proposed(asks("10.13.10.5", "PUT", "/exchange/x"));
-    assert_eq!(patch(&proposal), ["tokyo/20-rules.yaml -methods: [GET, POST, PUT] +methods: [GET, POST]"]);
+    assert_eq!(
+        patch(&proposal),
+        ["tokyo/20-rules.yaml -methods: [GET, POST, PUT] +methods: [GET, POST]"]
+    );
     let Proven::Permitted { verdict, .. } = proposal.proven else { panic!("an edit was found") };
     assert_eq!(verdict.reason(), Some(Reason::Method));
 }
@@ -215,11 +248,15 @@ fn an_ended_approval_is_moved_to_the_day_that_is_asked_about() {
     let mut files = tokyo();
     files.pop();
     let council = String::from_utf8(files[0].bytes.to_vec()).unwrap();
-    let ended = council.replace("    since: 2020-06-15\n", "    since: 2020-06-15\n    until: 2026-03-31\n");
+    let ended = council
+        .replace("    since: 2020-06-15\n", "    since: 2020-06-15\n    until: 2026-03-31\n");
     files[0].bytes = ended.into_bytes().into();
     let law = understand(&files, None).unwrap();
     let question = asked(asks("10.13.10.5", "GET", "/exchange/x"));
-    assert_eq!(explain(&law.engine, &question, now()).verdict.reason(), Some(Reason::AfterApproval));
+    assert_eq!(
+        explain(&law.engine, &question, now()).verdict.reason(),
+        Some(Reason::AfterApproval)
+    );
     let proposal = propose(&files, None, &law.engine, (&question, now()));
     assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
     assert_eq!(patch(&proposal), ["tokyo/00-council.yaml -until: 2026-03-31 +until: 2026-11-22"]);

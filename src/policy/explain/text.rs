@@ -94,7 +94,13 @@ impl Draft {
     }
 
     /// With `length` characters behind `at` (line and column from 0) replaced.
-    fn spliced(&self, found: &Found, at: (usize, usize), length: usize, text: &str) -> Option<Self> {
+    fn spliced(
+        &self,
+        found: &Found,
+        at: (usize, usize),
+        length: usize,
+        text: &str,
+    ) -> Option<Self> {
         self.rewritten(found, |lines| {
             let line = lines.get_mut(at.0)?;
             let (before, rest) = split(line, at.1)?;
@@ -124,7 +130,11 @@ impl Draft {
         })
     }
 
-    fn rewritten(&self, found: &Found, edit: impl FnOnce(&mut Vec<String>) -> Option<()>) -> Option<Self> {
+    fn rewritten(
+        &self,
+        found: &Found,
+        edit: impl FnOnce(&mut Vec<String>) -> Option<()>,
+    ) -> Option<Self> {
         let mut files = self.files.clone();
         let file = files.get_mut(found.file)?;
         let text = std::str::from_utf8(&file.bytes).ok()?;
