@@ -12,9 +12,9 @@ use crate::policy::explain::Asked;
 use crate::source::Archive;
 use crate::verdict::Reason;
 
-/// Which entry.
+/// Which entry, and where.
 #[derive(Debug, Args)]
-pub(super) struct Which {
+pub(super) struct Reference {
     /// An entry of the ledger, `BOOT-SEQ` or `SEQ`, instead of facts
     #[arg(long, value_name = "SEQ", conflicts_with_all = [
         "from", "identity", "certificate", "to", "server_name", "host", "method", "path", "endpoint", "tls",
@@ -46,7 +46,7 @@ pub(super) struct Repeats {
     pub(super) allowed: Option<(Timestamp, String)>,
 }
 
-impl Which {
+impl Reference {
     /// Whether an entry is asked about.
     pub(super) const fn is_asked(&self) -> bool {
         self.entry.is_some()

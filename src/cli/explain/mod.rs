@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     facts: asked::Facts,
     #[command(flatten)]
-    entry: entry::Which,
+    entry: entry::Reference,
     /// The moment that is asked about (RFC 3339) [default: now]
     #[arg(long, value_name = "TIME", value_parser = moment)]
     at: Option<Timestamp>,

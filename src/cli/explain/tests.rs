@@ -94,11 +94,9 @@ const LEDGER: &[&str] = &[
 
 fn ledger() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    let lines: String = LEDGER
-        .iter()
-        .map(|line| format!("{}\n", line.replace("POLICY", &"ab".repeat(32))))
-        .collect();
-    std::fs::write(folder.path().join("000000000001.jsonl"), lines).unwrap();
+    let lines: Vec<_> =
+        LEDGER.iter().map(|line| line.replace("POLICY", &"ab".repeat(32))).collect();
+    std::fs::write(folder.path().join("000000000001.jsonl"), lines.join("\n") + "\n").unwrap();
     folder
 }
 

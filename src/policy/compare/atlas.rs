@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::axis::Whose;
 use super::both::Both;
 use super::{Key, Pair};
-use crate::flow::{Flow, Host, Identity, ServerName, Timestamp};
+use crate::flow::{Flow, Host, Identity, Name, ServerName, Timestamp};
 use crate::policy::address;
 use crate::policy::compile::{EndpointEntry, SystemId, Tables, prefixes};
 use crate::policy::engine::Engine;
@@ -33,6 +33,9 @@ pub(super) struct Atlas {
     /// Identities by the systems that have them.
     pub(super) identities: Vec<Bearers>,
     identity_of: HashMap<Identity, usize>,
+    /// Those whose systems have other names in the new law, or may or may not initiate.
+    moved: Vec<usize>,
+    names: Both<Vec<Name>>,
     /// The systems that may never initiate.
     closed: Both<Vec<bool>>,
     pub(super) endpoints: Vec<SocketAddr>,
@@ -94,6 +97,8 @@ impl Atlas {
             source_of: BTreeMap::new(),
             hosts: Vec::new(),
             host_of: HashMap::new(),
+            moved: moved(tables, &identities),
+            names: tables.map(|it| it.systems.iter().map(|system| system.name.clone()).collect()),
             identities,
             identity_of,
             closed: tables.map(|it| it.systems.iter().map(|system| !system.may_initiate).collect()),
@@ -142,6 +147,25 @@ impl Atlas {
             }
         }
         keys
+    }
+
+    /// Whether every name means the same in both laws, seen from a source and a destination.
+    pub(super) fn is_plain(
+        &self,
+        sources: Both<Option<SystemId>>,
+        destinations: Both<Option<SystemId>>,
+    ) -> bool {
+        let called = |systems: Both<Option<SystemId>>| {
+            self.names.each().with(systems).map(|(names, system)| names.get(system?)).agrees()
+        };
+        let agrees = |bearers: &Bearers| {
+            self.borne(bearers, sources).agrees() && bearers.speaks(destinations).agrees()
+        };
+        if called(sources) && called(destinations) {
+            // Between the same two only what has moved can mean something else.
+            return self.moved.iter().filter_map(|at| self.identities.get(*at)).all(agrees);
+        }
+        self.identities.iter().all(agrees)
     }
 
     /// An address of a class.
@@ -320,6 +344,16 @@ fn bearers(tables: Both<&Tables>) -> (Vec<Bearers>, HashMap<Identity, usize>) {
         of.insert(identity.clone(), class);
     }
     (found, of)
+}
+
+/// The identities whose systems have other names in the new law, or may or may not initiate.
+fn moved(tables: Both<&Tables>, identities: &[Bearers]) -> Vec<usize> {
+    let said = |(tables, systems): (&Tables, &Box<[SystemId]>)| {
+        let systems = systems.iter().filter_map(|system| tables.systems.get(*system));
+        systems.map(|it| (it.name.clone(), it.may_initiate)).collect::<BTreeSet<_>>()
+    };
+    let moves = |bearers: &Bearers| !tables.with(bearers.systems.each()).map(said).agrees();
+    identities.iter().enumerate().filter(|(_, it)| moves(it)).map(|(at, _)| at).collect()
 }
 
 fn endpoints(tables: Both<&Tables>) -> Vec<SocketAddr> {

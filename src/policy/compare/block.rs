@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::axis::Atoms;
 use super::both::Both;
+use super::rename::Renames;
 use super::split::Region;
 use super::words::Turn;
 use super::{Outcome, Pair};
@@ -30,8 +31,8 @@ pub(super) struct Kind {
     pub(super) turn: Turn,
     pub(super) rules: (Option<Name>, Option<Name>),
     pub(super) reason: Option<Reason>,
-    /// What it would be refused for by the new law, where its rule only observes.
-    pub(super) observed: Option<Reason>,
+    /// Whether it passes by the new law only since its rule observes.
+    pub(super) observed: bool,
 }
 
 /// What a region comes to.
@@ -48,11 +49,10 @@ pub(super) fn kind(region: &Region) -> Kind {
         (Some(_), Some(_)) => Turn::OtherRule,
         (None, None) => Turn::Undecided,
     };
-    let observed = match new {
-        Verdict::Allow(allowed) => allowed.would_deny,
-        Verdict::Deny(_) | Verdict::NotYet(_) => None,
-    };
-    Kind { turn, rules, reason: old.reason().or(new.reason()), observed }
+    let observed = matches!(Outcome::of(new), Outcome::Passes(_, true));
+    // What is only observed has as many reasons as there are ways not to fit.
+    let reason = old.reason().or_else(|| new.reason()).filter(|_| !observed);
+    Kind { turn, rules, reason, observed }
 }
 
 /// Blocks that differ in one thing only, as one, until none do.
@@ -94,7 +94,8 @@ fn join(a: &Block, b: &Block) -> Option<Block> {
 #[derive(Debug)]
 pub(super) struct SystemNames {
     systems: Both<Vec<Name>>,
-    led: Both<BTreeMap<Name, Name>>,
+    /// The destination and the listener of each rule.
+    led: Both<BTreeMap<Name, (Name, Option<Name>)>>,
 }
 
 impl SystemNames {
@@ -103,7 +104,10 @@ impl SystemNames {
         Self {
             systems: tables.map(|it| it.systems.iter().map(|system| system.name.clone()).collect()),
             led: tables.map(|it| {
-                it.rules.iter().map(|rule| (rule.name.clone(), rule.to.clone())).collect()
+                it.rules
+                    .iter()
+                    .map(|rule| (rule.name.clone(), (rule.to.clone(), rule.listener.clone())))
+                    .collect()
             }),
         }
     }
@@ -115,6 +119,25 @@ impl SystemNames {
     /// Where a rule leads: the destination of what is known by its address alone.
     pub(super) fn led(&self, rules: &(Option<Name>, Option<Name>)) -> Option<&Name> {
         let new = rules.1.as_ref().and_then(|rule| self.led.new.get(rule));
-        new.or_else(|| rules.0.as_ref().and_then(|rule| self.led.old.get(rule)))
+        let found = new.or_else(|| rules.0.as_ref().and_then(|rule| self.led.old.get(rule)));
+        found.map(|(to, _)| to)
+    }
+
+    /// Whether a rule names the same listener in both laws, so that it goes without saying.
+    pub(super) fn same_listener(
+        &self,
+        rules: &(Option<Name>, Option<Name>),
+        renames: &Renames,
+    ) -> bool {
+        let before = |new: &Name| {
+            let twin = self.led.old.iter().find(|(old, _)| renames.rule(old) == new);
+            twin.map(|(_, (_, listener))| listener)
+        };
+        let name =
+            rules.1.clone().or_else(|| rules.0.as_ref().map(|old| renames.rule(old).clone()));
+        name.is_some_and(|name| {
+            let after = self.led.new.get(&name).map(|(_, listener)| listener);
+            after.is_some() && before(&name) == after
+        })
     }
 }

@@ -9,7 +9,7 @@ use super::axis::{
     ALPNS, Ask, Axis, Entrance, Moments, Point, Server, Shown, TRANSPORTS, VERSIONS,
 };
 use super::both::Both;
-use super::ends::{Ends, concerned, dialled, is_plain, methods, others};
+use super::ends::{Ends, concerned, dialled, methods, others};
 use super::path::Paths;
 use super::{Key, Pair, TooFine};
 use crate::flow::{
@@ -73,8 +73,8 @@ impl Cell {
         };
         let rules = ends.rules();
         let standings = ends.endpoints(atlas, &rules);
-        let (shown, servers) = (ends.shown(atlas), ends.servers(atlas));
-        let gated = !(ends.is_same(&standings) && is_plain(&shown, &servers));
+        let plain = atlas.is_plain(ends.sources, ends.destinations);
+        let gated = !(plain && ends.is_same(&standings));
         if !gated
             && rules
                 .each()
@@ -95,8 +95,8 @@ impl Cell {
             entrances: ends.entrances(&rules),
             methods: methods(&rules),
             paths: Paths::of(&patterns)?,
-            shown,
-            servers,
+            shown: ends.shown(atlas),
+            servers: ends.servers(atlas),
             changed,
             gated,
             sources: ends.sources,
@@ -162,11 +162,15 @@ impl Cell {
             Some(host) => Some(hello(host)?),
             None => None,
         };
+        let request = match self.ask(ask)? {
+            Ask::Nothing => None,
+            asked @ (Ask::Elsewhere | Ask::Request { .. }) => Some(self.request(asked)?),
+        };
         Some(Flow {
             transport: *TRANSPORTS.get(transport)?,
             hello,
             paper: paper_of(self.shown.get(paper)?),
-            request: self.request(self.ask(ask)?)?,
+            request,
             endpoint: self.endpoints.get(position.endpoint)?.first().copied(),
             peer: peer_of(self.servers.get(peer)?),
             ..Flow::arrival(*self.moments.get(when)?, self.source, to_address, listener)
@@ -214,16 +218,15 @@ impl Cell {
         }
     }
 
-    fn request(&self, ask: Ask) -> Option<Option<Request>> {
+    fn request(&self, ask: Ask) -> Option<Request> {
         let (upgrade, method, path) = match ask {
-            Ask::Nothing => return Some(None),
-            Ask::Elsewhere => (false, 0, 0),
+            Ask::Nothing | Ask::Elsewhere => (false, 0, 0),
             Ask::Request { upgrade, method, path } => (upgrade, method, path),
         };
         let own = self.host.clone().or_else(|| Host::parse("any.example").ok());
         let host = own.filter(|_| ask != Ask::Elsewhere);
         let (method, path) = (self.methods.get(method)?.clone(), self.paths.example(path)?.clone());
-        Some(Some(Request { method, host, path, upgrade }))
+        Some(Request { method, host, path, upgrade })
     }
 
     fn entrance(&self, listener: Option<&Name>) -> Option<usize> {
@@ -252,7 +255,7 @@ impl Cell {
     fn asked(&self, flow: &Flow) -> Option<usize> {
         let Some(request) = &flow.request else { return Some(0) };
         let fits = request.host.is_some()
-            && (self.host.is_none() || self.host_of(flow) == request.host.as_ref());
+            && (self.host.is_none() || host_of(flow) == request.host.as_ref());
         if !fits {
             return Some(1);
         }
@@ -261,14 +264,6 @@ impl Cell {
         let path = self.paths.piece(&request.path)?;
         let upgrade = usize::from(request.upgrade);
         Some(2 + (upgrade * self.methods.len() + method) * self.paths.len() + path)
-    }
-
-    /// The host of the flow itself: a cell is of several names that lead to the same.
-    fn host_of<'f>(&self, flow: &'f Flow) -> Option<&'f Host> {
-        match flow.hello.as_deref().map(|hello| &hello.server_name) {
-            Some(ServerName::Name(host)) => Some(host),
-            Some(ServerName::Missing | ServerName::Unusable) | None => None,
-        }
     }
 
     fn peer(&self, atlas: &Atlas, flow: &Flow) -> Option<usize> {
@@ -285,6 +280,14 @@ impl Cell {
         let is =
             |it: &Server| matches!(it, Server::Verified(known, _) if anyone || *known == speaks);
         self.servers.iter().position(is)
+    }
+}
+
+/// The host of the flow itself: a cell is of several names that lead to the same.
+fn host_of(flow: &Flow) -> Option<&Host> {
+    match flow.hello.as_deref().map(|hello| &hello.server_name) {
+        Some(ServerName::Name(host)) => Some(host),
+        Some(ServerName::Missing | ServerName::Unusable) | None => None,
     }
 }
 

@@ -173,12 +173,6 @@ fn same(standing: Standing) -> Standing {
     standing.map(|known| Known { system: SystemId::MAX, ..known })
 }
 
-/// Whether no name means something else in the new law.
-pub(super) fn is_plain(shown: &[Shown], servers: &[Server]) -> bool {
-    let names = shown.iter().all(|it| !matches!(it, Shown::Named(whose, _) if !whose.agrees()));
-    names && servers.iter().all(|it| !matches!(it, Server::Verified(speaks, _) if !speaks.agrees()))
-}
-
 /// Every kind that a set of identities can come to, beginning with none, with an example.
 fn sums<K: Ord + Copy>(
     none: K,

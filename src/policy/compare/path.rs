@@ -208,7 +208,7 @@ mod tests {
             segments in proptest::collection::vec("[duevx]{1,2}", 0..5),
             slash in any::<bool>(),
         ) {
-            let mut text: String = segments.iter().map(|segment| format!("/{segment}")).collect();
+            let mut text: String = segments.iter().flat_map(|segment| ["/", segment]).collect();
             if slash || text.is_empty() {
                 text.push('/');
             }

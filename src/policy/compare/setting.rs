@@ -8,7 +8,7 @@ use std::path::Path;
 use super::clause::{Change, Effect};
 use super::phrase::{day, duration};
 use super::rename::{Renames, matched};
-use crate::flow::Name;
+use crate::flow::{Name, Timestamp};
 use crate::policy::model::{
     Declaration, Dial, Enforcement, IndividualNumber, Model, Period, RevocationLists, Rule, Side,
     System, Trust,
@@ -112,8 +112,10 @@ impl Dates {
     fn keys(self, period: Period) -> [(&'static str, Option<String>); 2] {
         let shown = |at| day(at, self.0);
         // A law says the last day, and means its end.
-        let last = |at: crate::flow::Timestamp| {
-            day(crate::flow::Timestamp::from_nanos(at.as_nanos().saturating_sub(1)), self.0)
+        let last = |at: Timestamp| {
+            let before = day(Timestamp::from_seconds(at.as_seconds().saturating_sub(1)), self.0);
+            let whole = before.ends_with("23:59:59");
+            if whole { before.chars().take(10).collect() } else { day(at, self.0) }
         };
         [("since", period.since.map(shown)), ("until", period.until.map(last))]
     }

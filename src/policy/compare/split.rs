@@ -103,7 +103,9 @@ const fn stages(axis: Axis) -> &'static [Stage] {
     match axis {
         Axis::When => &[Stage::Arrival, Stage::Dial],
         Axis::Listener | Axis::Transport => &[Stage::Arrival],
-        Axis::Version | Axis::Alpn => &[Stage::Hello],
+        Axis::Version => &[Stage::Hello],
+        // Only rules look at it.
+        Axis::Alpn => &[],
         Axis::Paper => &[Stage::Identity],
         Axis::Ask => &[Stage::Request],
         Axis::Peer => &[Stage::Peer],

@@ -237,18 +237,21 @@ impl Told<'_> {
     fn conditions(&self, block: &Block, kind: &Kind) -> Vec<String> {
         let atoms = |axis: Axis| block.atoms.get(axis as usize);
         let all = [
-            atoms(Axis::Listener).and_then(|it| self.listeners(it)),
+            atoms(Axis::Listener).and_then(|it| self.listeners(it, kind)),
             atoms(Axis::Version).and_then(|it| self.versions(it)),
             atoms(Axis::Alpn).and_then(|it| self.alpns(it)),
             atoms(Axis::Paper).and_then(|it| self.papers(it)),
             atoms(Axis::Peer).and_then(|it| self.peers(it)),
             self.endpoints(&block.endpoints),
-            kind.observed.map(|reason| format!("only observed, would be refused for `{reason}`")),
+            kind.observed.then(|| "only observed".to_owned()),
         ];
         all.into_iter().flatten().collect()
     }
 
-    fn listeners(&self, atoms: &Atoms) -> Option<String> {
+    fn listeners(&self, atoms: &Atoms, kind: &Kind) -> Option<String> {
+        if self.difference.names.same_listener(&kind.rules, &self.difference.renames) {
+            return None;
+        }
         let picked: Vec<_> =
             atoms.iter().filter_map(|atom| self.cell.entrances.get(atom)).collect();
         if picked.iter().any(|it| matches!(it, Entrance::Other(_))) {
@@ -281,7 +284,12 @@ impl Told<'_> {
         none.then(|| "without an application protocol".to_owned())
     }
 
+    /// Told where the address is the same system's in both laws, so that it is the certificate that makes a difference.
     fn papers(&self, atoms: &Atoms) -> Option<String> {
+        let source = self.difference.atlas.sources.get(self.key.source)?;
+        if source.owned.map(|owned| open(owned).is_none()).into_iter().any(|unknown| unknown) {
+            return None;
+        }
         let picked: Vec<_> = atoms.iter().filter_map(|atom| self.cell.shown.get(atom)).collect();
         let own = Both { old: Whose::Own, new: Whose::Own };
         let usual = picked.iter().any(|it| {
