@@ -15,8 +15,8 @@
 //! |---|---|
 //! | 0 | [`flow`] what happened; [`yaml`] texts with places, faults |
 //! | 1 | [`verdict`] answers and reasons; [`appliance`] the box |
-//! | 2 | [`policy`] written → meant → runs, explained, compared; [`ledger`]; [`metrics`] |
-//! | 3 | [`tls`] both legs; [`source`] the only reader of laws and certificates; [`standin`] peers for the lab |
+//! | 2 | [`policy`] written → meant → runs, explained, compared, its schema, its kernel ruleset; [`ledger`]; [`metrics`] |
+//! | 3 | [`tls`] both legs; [`source`] the only reader of laws and certificates; [`capture`] recorded traffic; [`report`] the council's; [`standin`] peers for the lab |
 //! | 4 | [`proxy`] the life of a connection |
 //! | 5 | [`service`] the life of the process |
 //! | 6 | [`lab`] drives the service from outside |
@@ -32,6 +32,7 @@
 //! - No text that a client sent enters ledger, log, metrics or refusals but as [`policy::Masked`].
 
 pub mod appliance;
+pub mod capture;
 pub mod cli;
 pub mod flow;
 pub mod lab;
@@ -39,6 +40,7 @@ pub mod ledger;
 pub mod metrics;
 pub mod policy;
 pub mod proxy;
+pub mod report;
 pub mod service;
 pub mod source;
 pub mod standin;

@@ -2,6 +2,7 @@
 //! answers, the ledger's files, the metrics, what the upstreams saw.
 #![cfg(test)]
 
+mod capture;
 mod decision;
 mod fixture;
 mod flood;

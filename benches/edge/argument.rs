@@ -20,14 +20,27 @@ pub(crate) struct Arguments {
 }
 
 /// What is the same for every measurement.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Setting {
     /// The program that is measured.
     #[arg(long, global = true, default_value = env!("CARGO_BIN_EXE_sekisho"))]
     pub(crate) sekisho: PathBuf,
-    /// What stands in the middle, measured in alternation; `direct` is nothing: the ceiling.
-    #[arg(long, global = true, value_delimiter = ',', default_value = "sekisho")]
+    /// What stands in the middle, measured in alternation; `direct` is nothing: the ceiling. Without it, `sekisho`; for
+    /// `peers` all but `direct`.
+    #[arg(long, global = true, value_delimiter = ',')]
     pub(crate) subject: Vec<SubjectName>,
+    /// haproxy's program.
+    #[arg(long, global = true, default_value = "haproxy")]
+    pub(crate) haproxy: PathBuf,
+    /// nginx's program.
+    #[arg(long, global = true, default_value = "nginx")]
+    pub(crate) nginx: PathBuf,
+    /// nginx's module that relays bytes, where it is not built in.
+    #[arg(long, global = true, default_value = "/usr/lib/nginx/modules/ngx_stream_module.so")]
+    pub(crate) nginx_stream: PathBuf,
+    /// Envoy's program.
+    #[arg(long, global = true, default_value = "envoy")]
+    pub(crate) envoy: PathBuf,
     /// The HTTP version that the upstream agrees to.
     #[arg(long, global = true, value_enum, default_value = "http1")]
     pub(crate) upstream: UpstreamHttp,
@@ -44,6 +57,12 @@ pub(crate) struct Setting {
 pub(crate) enum SubjectName {
     /// The program of this project.
     Sekisho,
+    /// haproxy, at its best.
+    Haproxy,
+    /// nginx, at its best.
+    Nginx,
+    /// Envoy, at its best.
+    Envoy,
     /// The stand-in itself.
     Direct,
 }
@@ -75,6 +94,8 @@ pub(crate) enum Work {
     Hostile(Hostile),
     /// Requests and megabytes, by second and by processor second.
     Throughput(Throughput),
+    /// All of it against haproxy, nginx and Envoy, in one table.
+    Peers(Peers),
     #[command(hide = true)]
     Upstream(Upstream),
     #[command(hide = true)]
@@ -130,9 +151,34 @@ pub(crate) struct Throughput {
     /// Connections at a time for large bodies.
     #[arg(long, default_value_t = Self::default().bulk)]
     pub(crate) bulk: usize,
-    /// Only rows whose name contains this.
+    /// Only rows whose name contains one of these.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+}
+
+/// How the peers are measured.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Peers {
+    #[command(flatten)]
+    pub(crate) throughput: Throughput,
+    /// Idle connections of each kind.
+    #[arg(long, default_value_t = 2_000)]
+    pub(crate) idle: usize,
+    /// How long they are left alone before their memory is read, in seconds.
+    #[arg(long, default_value_t = 10)]
+    pub(crate) hold: u64,
+    /// Requests a second while latency is measured.
+    #[arg(long, default_value_t = Hostile::default().rate)]
+    pub(crate) rate: u32,
+    /// Connections that take turns at them.
+    #[arg(long, default_value_t = Hostile::default().connections)]
+    pub(crate) paced: u32,
+    /// Prints the table as Markdown.
     #[arg(long)]
-    pub(crate) only: Option<String>,
+    pub(crate) markdown: bool,
+    /// Writes every window as a line of tab-separated values to this file.
+    #[arg(long)]
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// One kind of hostile client.
@@ -162,6 +208,9 @@ pub(crate) struct Upstream {
     /// The folder of its certificates.
     #[arg(long)]
     pub(crate) certificates: PathBuf,
+    /// Which of its certificates is shown.
+    #[arg(long, default_value = "upstream")]
+    pub(crate) paper: String,
 }
 
 /// The attackers' process.
@@ -193,7 +242,19 @@ impl Default for Hostile {
 
 impl Default for Throughput {
     fn default() -> Self {
-        Self { rounds: 3, window: 5, connections: 64, bulk: 4, only: None }
+        Self { rounds: 5, window: 5, connections: 64, bulk: 4, only: Vec::new() }
+    }
+}
+
+impl Throughput {
+    /// The length of a window.
+    pub(crate) const fn length(&self) -> Duration {
+        Duration::from_secs(self.window)
+    }
+
+    /// Whether a row of this name is asked for.
+    pub(crate) fn wants(&self, row: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| row.contains(part))
     }
 }
 

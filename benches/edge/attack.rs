@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::setpriority_process;
 use rustls::{ClientConfig, ClientConnection};
 use rustls_pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, split};
@@ -19,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::argument::{Attack, AttackName, Setting};
-use crate::client::SMALL;
+use crate::client::{CLIENT, SMALL};
 use crate::site::HTTPS_NAME;
 use crate::tls;
 use crate::upstream::when_input_ends;
@@ -65,7 +64,6 @@ struct Attacker {
 /// # Errors
 /// Where it cannot begin.
 pub(crate) fn run(setting: &Setting, settings: &Attack) -> io::Result<()> {
-    setpriority_process(None, 19)?;
     let ended = when_input_ends();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
@@ -100,7 +98,7 @@ impl Attacker {
         let alpn = if kind == AttackName::Reset { tls::HTTP2 } else { tls::HTTP1 };
         Ok(Self {
             at: settings.at,
-            config: tls::client(&settings.certificates, setting.exchange, &[alpn], true)?,
+            config: tls::client(&settings.certificates, setting.exchange, &[alpn], Some(CLIENT))?,
             name: ServerName::try_from(HTTPS_NAME).map_err(io::Error::other)?,
             kind,
             opened: Cell::default(),

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::affinity::Core;
+use crate::procfs::{self, Memory};
 
 /// How long a process may take to end by itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,13 +65,34 @@ impl Child {
         self.process.id()
     }
 
+    /// The processor time that it and all its descendants have used.
+    ///
+    /// # Errors
+    /// Where it, or one of them, is gone.
+    pub(crate) fn processor_time(&self) -> io::Result<Duration> {
+        let family = procfs::family(self.id())?;
+        family.into_iter().map(procfs::processor_time).sum()
+    }
+
+    /// The memory of it and all its descendants.
+    ///
+    /// # Errors
+    /// Where it, or one of them, is gone.
+    pub(crate) fn memory(&self) -> io::Result<Memory> {
+        let family = procfs::family(self.id())?;
+        family.into_iter().map(procfs::memory).sum()
+    }
+
     fn wait_ready(&mut self) -> io::Result<()> {
         let mut line = String::new();
         if let Some(output) = self.process.stdout.as_mut() {
             // One line, and nothing follows before it is told to end: nothing is lost with this buffer.
             BufReader::with_capacity(64, output).read_line(&mut line)?;
         }
-        if line.trim() == "ready" { Ok(()) } else { Err(self.failure("it is not ready")) }
+        match line.trim() {
+            "ready" => Ok(()),
+            said => Err(self.failure(&format!("it is not ready: {said}"))),
+        }
     }
 
     /// An error that says how the process stands, with the end of its log.

@@ -15,9 +15,9 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::door::{Door, Way};
 use crate::reply::{Reader, Reply};
 use crate::site::Site;
-use crate::subject::{Door, Way};
 use crate::tls;
 
 /// The small document.
@@ -25,6 +25,9 @@ pub(crate) const SMALL: &str = "/exchange/small";
 
 /// The bytes of the small document.
 pub(crate) const SMALL_BYTES: u64 = 1024;
+
+/// The certificate of the permitted client.
+pub(crate) const CLIENT: &str = "client";
 
 /// How long a blocking request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -36,6 +39,8 @@ pub(crate) enum Paper {
     Permitted,
     /// None.
     Missing,
+    /// One with the same names, from an authority that nobody trusts.
+    Stranger,
 }
 
 /// Opens connections to one door.
@@ -64,6 +69,16 @@ pub(crate) struct Exact {
     reader: Reader,
 }
 
+impl Paper {
+    const fn file(self) -> Option<&'static str> {
+        match self {
+            Self::Permitted => Some(CLIENT),
+            Self::Missing => None,
+            Self::Stranger => Some("stranger"),
+        }
+    }
+}
+
 impl Caller {
     /// A caller at `door`.
     ///
@@ -74,8 +89,7 @@ impl Caller {
             Way::Https => &[tls::HTTP1],
             Way::Tls => &[],
         };
-        let paper = paper == Paper::Permitted;
-        let config = tls::client(&site.certificates(), site.exchange, alpn, paper)?;
+        let config = tls::client(&site.certificates(), site.exchange, alpn, paper.file())?;
         let name = ServerName::try_from(door.name).map_err(io::Error::other)?;
         Ok(Self { config, address: door.address, host: door.name, name, buffer: 4 << 10 })
     }
@@ -210,6 +224,11 @@ impl Connection {
 }
 
 impl Exact {
+    /// How many tickets for a later resumption came (RFC 8446 §4.6.1).
+    pub(crate) fn tickets(&self) -> u32 {
+        self.stream.conn.tls13_tickets_received()
+    }
+
     /// Sends a request and waits for its reply.
     ///
     /// # Errors

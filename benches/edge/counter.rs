@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::child::Child;
 use crate::figure::float;
 use crate::procfs::{machine_time, processor_time};
 use crate::subject::Running;
@@ -83,12 +84,12 @@ impl Counter {
     /// # Errors
     /// Where a process is gone.
     pub(crate) fn mark(&self, running: &Running) -> io::Result<Mark> {
-        let upstream = running.upstream.as_ref().map(|child| processor_time(child.id()));
+        let upstream = running.upstream.as_ref().map(Child::processor_time);
         Ok(Mark {
             at: Instant::now(),
             done: self.done.get(),
             failed: self.failed.get(),
-            subject: processor_time(running.process.id())?,
+            subject: running.process.processor_time()?,
             load: processor_time(std::process::id())? + upstream.transpose()?.unwrap_or_default(),
             machine: machine_time()?,
         })

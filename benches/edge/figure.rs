@@ -63,6 +63,16 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// The same as Markdown.
+    pub(crate) fn markdown(&self) -> String {
+        let line = |row: &Vec<String>| format!("| {} |\n", row.join(" | "));
+        let mut text: String = self.rows.iter().map(line).collect();
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let head = text.find('\n').map_or(0, |end| end + 1);
+        text.insert_str(head, &format!("|---|{}\n", "---:|".repeat(columns.saturating_sub(1))));
+        text
+    }
+
     fn width(&self, column: usize) -> usize {
         let cells = self.rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)

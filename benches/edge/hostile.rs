@@ -6,13 +6,12 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::affinity::Core;
-use crate::argument::{Hostile, Setting, word};
+use crate::argument::{Hostile, Setting, SubjectName, word};
 use crate::child::Child;
 use crate::client::{Caller, Paper};
 use crate::figure::{Table, float, median, micros};
 use crate::latency::{Pace, Seen, window};
 use crate::machine;
-use crate::procfs::processor_time;
 use crate::site::Site;
 use crate::subject::{Running, chosen};
 
@@ -39,11 +38,11 @@ struct Windows {
 /// Where a subject does not start or does not stay.
 pub(crate) fn measure(setting: &Setting, settings: &Hostile) -> io::Result<()> {
     let site = Site::make(setting)?;
-    for (subject, addresses) in chosen(setting) {
-        let mut running = subject.start(&site, &addresses)?;
+    for candidate in chosen(setting, &site, &[SubjectName::Sekisho]) {
+        let mut running = candidate.start(&site)?;
         let windows = Windows::measure(&site, &running, settings);
         let windows = windows.map_err(|error| running.process.failure(&error.to_string()))?;
-        windows.print(subject.name(), settings);
+        windows.print(running.name, settings);
         running.print_complaint();
     }
     Ok(())
@@ -60,9 +59,9 @@ impl Windows {
         for _ in 0..settings.rounds {
             windows.calm.push(window(&caller, pace)?);
             windows.under_attack(site, running, settings, |running| {
-                let before = processor_time(running.process.id())?;
+                let before = running.process.processor_time()?;
                 let seen = window(&caller, pace)?;
-                let used = processor_time(running.process.id())?.saturating_sub(before);
+                let used = running.process.processor_time()?.saturating_sub(before);
                 Ok((seen, used.as_secs_f64() / length.as_secs_f64()))
             })?;
             std::thread::sleep(SETTLE);
@@ -151,7 +150,10 @@ fn count(number: usize) -> u64 {
 
 fn attackers(site: &Site, running: &Running, settings: &Hostile) -> io::Result<Child> {
     let names: Vec<_> = settings.attacks.iter().map(word).collect();
-    let mut command = Command::new(std::env::current_exe()?);
+    // A hostile client has its own computer. Here it shares the client's core: in the idle class it never keeps the client
+    // from waking in time, as it would for milliseconds even at the lowest priority (EEVDF lets a slice run out).
+    let mut command = Command::new("chrt");
+    command.args(["--idle", "0"]).arg(std::env::current_exe()?);
     command.args(["attack", "--exchange", &word(&site.exchange), "--attacks", &names.join(",")]);
     command.args(["--at", &running.https.address.to_string()]);
     command.arg("--certificates").arg(site.certificates());

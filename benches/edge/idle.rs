@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::argument::{Idle, Setting};
+use crate::argument::{Idle, Setting, SubjectName};
 use crate::client::{Caller, Connection, Paper, SMALL};
+use crate::door::Way;
 use crate::figure::{Table, float};
-use crate::procfs::{Memory, descriptors, memory};
+use crate::procfs::{Memory, descriptors};
 use crate::site::{SOURCES, Site, source};
-use crate::subject::{Running, Way, chosen};
+use crate::subject::{Running, chosen};
 
 /// Handshakes at a time while the connections are opened.
 const AT_ONCE: usize = 64;
@@ -24,7 +25,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 /// What became of the connections of one kind.
 #[derive(Debug)]
-struct Outcome {
+pub(crate) struct Outcome {
     subject: &'static str,
     way: Way,
     count: usize,
@@ -56,10 +57,9 @@ pub(crate) fn measure(setting: &Setting, settings: &Idle) -> io::Result<()> {
         "dead of sample",
     ]);
     for (way, count) in [(Way::Https, settings.https), (Way::Tls, settings.tls)] {
-        for (subject, addresses) in chosen(setting) {
-            let mut running = subject.start(&site, &addresses)?;
-            let outcome = one(&site, &running, way, count, settings.hold());
-            let outcome = outcome.map_err(|error| running.process.failure(&error.to_string()))?;
+        for candidate in chosen(setting, &site, &[SubjectName::Sekisho]) {
+            let mut running = candidate.start(&site)?;
+            let outcome = one(&site, &mut running, way, count, settings.hold())?;
             table.row(outcome.cells());
             running.print_complaint();
         }
@@ -72,7 +72,22 @@ pub(crate) fn measure(setting: &Setting, settings: &Idle) -> io::Result<()> {
     Ok(())
 }
 
-fn one(
+/// Opens `count` connections to a subject that has just begun, and leaves them alone for `hold`.
+///
+/// # Errors
+/// Where the subject does not take them.
+pub(crate) fn one(
+    site: &Site,
+    running: &mut Running,
+    way: Way,
+    count: usize,
+    hold: Duration,
+) -> io::Result<Outcome> {
+    let outcome = watch(site, running, way, count, hold);
+    outcome.map_err(|error| running.process.failure(&format!("{}: {error}", running.name)))
+}
+
+fn watch(
     site: &Site,
     running: &Running,
     way: Way,
@@ -83,16 +98,16 @@ fn one(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     local.block_on(&runtime, async {
-        let pid = running.process.id();
         tokio::time::sleep(SETTLE).await;
-        let before = memory(pid)?;
+        let before = running.process.memory()?;
         let began = Instant::now();
         let mut open = open(&caller, count).await?;
         let opening = began.elapsed();
         tokio::time::sleep(SETTLE).await;
-        let opened = memory(pid)?;
+        let opened = running.process.memory()?;
         tokio::time::sleep(hold).await;
-        let (parked, descriptors) = (memory(pid)?, descriptors(pid)?);
+        let parked = running.process.memory()?;
+        let descriptors = descriptors(running.process.id())?;
         let closed = not_quiet(&mut open).await;
         let dead = dead(&caller, &mut open).await;
         Ok(Outcome {
@@ -164,6 +179,16 @@ async fn dead(caller: &Caller, open: &mut [Connection]) -> usize {
 }
 
 impl Outcome {
+    /// What each connection added to the memory of the subject, in KiB (Pss).
+    pub(crate) fn each(&self) -> f64 {
+        float(self.parked.pss.saturating_sub(self.before.pss)) / float(wide(self.count).max(1))
+    }
+
+    /// How many of the connections did not stay, or do not answer again.
+    pub(crate) const fn lost(&self) -> usize {
+        self.closed + self.dead
+    }
+
     fn cells(&self) -> Vec<String> {
         let each = |now: u64, then: u64| {
             format!("{:.1}", float(now.saturating_sub(then)) / float(wide(self.count).max(1)))

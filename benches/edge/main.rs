@@ -2,23 +2,31 @@
 //! driver that starts the real program as a process of its own. It measures and prints; it judges nothing, and its
 //! exit code says only whether it could measure.
 //!
-//! `cargo bench --bench edge -- idle|hostile|throughput`; without a word, all three. How to read the figures:
+//! `cargo bench --bench edge -- idle|hostile|throughput|peers`; without a word, the first three. How to read the figures:
 //! `docs/performance.md`.
 
-#![expect(clippy::print_stdout, reason = "a benchmark shows its figures on a terminal")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark shows its figures on a terminal, and beside them how far it is"
+)]
 
 mod affinity;
 mod argument;
 mod attack;
+mod check;
 mod child;
 mod client;
 mod counter;
+mod door;
 mod figure;
 mod hostile;
 mod idle;
 mod latency;
 mod law;
 mod machine;
+#[path = "../peers/mod.rs"]
+mod peers;
 mod pki;
 mod procfs;
 mod reply;
@@ -26,6 +34,7 @@ mod site;
 mod subject;
 mod throughput;
 mod tls;
+mod turn;
 mod upstream;
 
 use std::io;
@@ -61,6 +70,10 @@ fn run(arguments: Arguments) -> io::Result<()> {
         Some(Work::Throughput(settings)) => {
             prepare(&arguments.setting)?;
             throughput::measure(&arguments.setting, &settings)
+        }
+        Some(Work::Peers(settings)) => {
+            prepare(&arguments.setting)?;
+            peers::measure(&arguments.setting, &settings)
         }
         None => all(&arguments.setting),
     }

@@ -1,5 +1,5 @@
-//! The papers of both sides, made on the spot with rcgen: two authorities, their empty revocation lists, four
-//! leaves. Keys are ECDSA P-256. What is shown to whom is decided elsewhere.
+//! The papers of both sides, made on the spot with rcgen: two authorities, their empty revocation lists, four leaves,
+//! and a stranger's authority that certifies the same names. Keys are ECDSA P-256. What is shown to whom is decided elsewhere.
 
 use std::fs;
 use std::io;
@@ -29,7 +29,10 @@ pub(crate) fn write(folder: &Path) -> io::Result<()> {
     union.leaf(folder, "client", &["kizon.union.example"])?;
     union.leaf(folder, "union-facing", &[HTTPS_NAME, TLS_NAME])?;
     center.leaf(folder, "center-facing", &["edge.union.example"])?;
-    center.leaf(folder, "upstream", &[HTTPS_NAME, TLS_NAME])
+    center.leaf(folder, "upstream", &[HTTPS_NAME, TLS_NAME])?;
+    let stranger = Authority::make("stranger-ca")?;
+    stranger.leaf(folder, "stranger", &["kizon.union.example"])?;
+    stranger.leaf(folder, "impostor", &[HTTPS_NAME, TLS_NAME])
 }
 
 struct Authority {
@@ -66,8 +69,11 @@ impl Authority {
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let chain = params.signed_by(&key, &self.issuer).map_err(io::Error::other)?.pem();
-        fs::write(folder.join(format!("{name}.pem")), chain)?;
-        fs::write(folder.join(format!("{name}.key")), key.serialize_pem())
+        let key = key.serialize_pem();
+        fs::write(folder.join(format!("{name}.pem")), &chain)?;
+        fs::write(folder.join(format!("{name}.key")), &key)?;
+        // HAProxy wants both in one file.
+        fs::write(folder.join(format!("{name}.both.pem")), chain + &key)
     }
 }
 

@@ -16,6 +16,43 @@ pub(crate) struct Memory {
     pub(crate) pss: u64,
 }
 
+impl std::iter::Sum for Memory {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            rss: sum.rss + one.rss,
+            pss: sum.pss + one.pss,
+        })
+    }
+}
+
+/// A process and all that descend from it.
+///
+/// # Errors
+/// Where the kernel does not list its processes.
+pub(crate) fn family(pid: u32) -> io::Result<Vec<u32>> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+        let Some(number) = number else { continue };
+        // One that ends meanwhile is nobody's.
+        let text = fs::read_to_string(format!("/proc/{number}/stat")).unwrap_or_default();
+        parents.extend(parse_parent(&text).map(|parent| (number, parent)));
+    }
+    Ok(descent(pid, &parents))
+}
+
+/// `pid`, its children, theirs, from pairs of a process and its parent.
+pub(crate) fn descent(pid: u32, parents: &[(u32, u32)]) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&parent) = family.get(next) {
+        let children = parents.iter().filter(|(_, of)| *of == parent);
+        family.extend(children.map(|(child, _)| child));
+        next += 1;
+    }
+    family
+}
+
 /// The processor time a process has used, in user and kernel, all its threads.
 ///
 /// # Errors
@@ -50,6 +87,12 @@ pub(crate) fn machine_time() -> io::Result<Duration> {
 /// Where there is no such process.
 pub(crate) fn descriptors(pid: u32) -> io::Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
+/// Field 4; it counts from the end of the name, as below.
+pub(crate) fn parse_parent(text: &str) -> Option<u32> {
+    let (_, fields) = text.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 /// Fields 14 and 15; the name in field 2 may hold spaces and brackets, so it counts from the last bracket.

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -16,6 +16,9 @@ pub(crate) const HTTPS_NAME: &str = "chukan.center.example";
 
 /// The name behind which bytes are relayed, by a `tls` rule.
 pub(crate) const TLS_NAME: &str = "stream.center.example";
+
+/// The lowest block of addresses: the second byte of those that edges have; stand-ins have the next.
+pub(crate) const BLOCK: u8 = 64;
 
 /// How many addresses the permitted clients have.
 pub(crate) const SOURCES: u8 = 40;
@@ -39,6 +42,8 @@ pub(crate) struct Addresses {
 #[derive(Debug)]
 pub(crate) struct Site {
     folder: TempDir,
+    /// The block of its addresses; see [`BLOCK`].
+    pub(crate) block: u8,
     /// What the upstream agrees to.
     pub(crate) upstream: UpstreamHttp,
     /// How keys are agreed.
@@ -52,7 +57,8 @@ impl Site {
     /// Where it cannot be written.
     pub(crate) fn make(setting: &Setting) -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("edge").tempdir_in(&setting.directory)?;
-        let site = Self { folder, upstream: setting.upstream, exchange: setting.exchange };
+        let block = free_block().ok_or_else(|| io::Error::other("no addresses are free"))?;
+        let site = Self { folder, block, upstream: setting.upstream, exchange: setting.exchange };
         fs::create_dir(site.certificates())?;
         pki::write(&site.certificates())?;
         Ok(site)
@@ -70,17 +76,26 @@ impl Site {
 }
 
 impl Addresses {
-    /// Those of the subject with this number; no two share one.
-    pub(crate) fn of(number: u8) -> Self {
-        let at = |block, last| IpAddr::from(Ipv4Addr::new(127, block, number, last));
+    /// Those of the subject with this number in a block; no two share one.
+    pub(crate) fn of(block: u8, number: u8) -> Self {
+        let edge = |last| IpAddr::from(Ipv4Addr::new(127, block, number, last));
+        let behind = |last| IpAddr::from(Ipv4Addr::new(127, block + 1, number, last));
         Self {
-            edge: SocketAddr::new(at(60, 1), 8443),
-            admin: SocketAddr::new(at(60, 1), 9617),
-            line: at(60, 2),
-            https: SocketAddr::new(at(61, 1), 9443),
-            tls: SocketAddr::new(at(61, 2), 9443),
+            edge: SocketAddr::new(edge(1), 8443),
+            admin: SocketAddr::new(edge(1), 9617),
+            line: edge(2),
+            https: SocketAddr::new(behind(1), 9443),
+            tls: SocketAddr::new(behind(2), 9443),
         }
     }
+}
+
+/// The first block that no other run on this machine has taken.
+fn free_block() -> Option<u8> {
+    (BLOCK..254).step_by(2).find(|block| {
+        let Addresses { edge, https, .. } = Addresses::of(*block, 0);
+        TcpListener::bind(edge).is_ok() && TcpListener::bind(https).is_ok()
+    })
 }
 
 /// The address of a permitted client; they take turns.

@@ -1,32 +1,64 @@
 //! What is measured. Another proxy is one more type that implements [`Subject`]: how it is configured and started;
 //! everything else (papers, clients, stand-in, figures) is the same for all.
 
+use std::fmt;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::affinity::Core;
 use crate::argument::{Setting, SubjectName, word};
+use crate::check;
 use crate::child::Child;
 use crate::client::{Caller, Paper, SMALL};
+use crate::door::{Door, Way};
 use crate::law;
-use crate::site::{Addresses, HTTPS_NAME, Site, TLS_NAME, source};
+use crate::peers::Peer;
+use crate::site::{Addresses, Site, source};
 
 /// How long a subject may take until a permitted request passes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What can stand between the clients and the stand-in.
-pub(crate) trait Subject {
+pub(crate) trait Subject: fmt::Debug {
     /// As shown in a table.
     fn name(&self) -> &'static str;
 
-    /// Starts it, and the stand-in behind it, each on its core.
+    /// What it says of its version; nothing where it is built with the bench.
+    fn version(&self) -> Option<String> {
+        None
+    }
+
+    /// Starts it on its core, with all that it writes in `folder`.
     ///
     /// # Errors
-    /// Where a process does not start.
-    fn start(&self, site: &Site, addresses: &Addresses) -> io::Result<Running>;
+    /// Where it does not start.
+    fn start(&self, site: &Site, folder: &Path, addresses: &Addresses) -> io::Result<Child>;
+
+    /// Starts the stand-in behind it, where it is not itself what is measured.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    fn stand_in(
+        &self,
+        site: &Site,
+        addresses: &Addresses,
+        paper: &str,
+    ) -> io::Result<Option<Child>> {
+        stand_in(site, addresses, Core::Load, paper).map(Some)
+    }
+
+    /// Where clients find it.
+    fn door(&self, addresses: &Addresses, way: Way) -> Door;
+}
+
+/// A subject and where it stands.
+#[derive(Debug)]
+pub(crate) struct Candidate {
+    subject: Box<dyn Subject>,
+    addresses: Addresses,
 }
 
 /// A subject that takes connections.
@@ -42,26 +74,8 @@ pub(crate) struct Running {
     pub(crate) https: Door,
     /// Where the same goes without being read.
     pub(crate) tls: Door,
-}
-
-/// One way in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Door {
-    /// How it is treated.
-    pub(crate) way: Way,
-    /// Where it is.
-    pub(crate) address: std::net::SocketAddr,
-    /// The server name that is asked for, and the Host.
-    pub(crate) name: &'static str,
-}
-
-/// How a connection is treated in the middle.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// Each request is judged.
-    Https,
-    /// Bytes are relayed.
-    Tls,
+    /// Where requests go without a subject in the middle.
+    pub(crate) behind: Door,
 }
 
 /// This project's program, under a law of realistic size, its ledger on disk.
@@ -74,15 +88,73 @@ struct Sekisho {
 #[derive(Debug)]
 struct Direct;
 
-/// The subjects that were asked for, each with addresses of its own.
-pub(crate) fn chosen(setting: &Setting) -> Vec<(Box<dyn Subject>, Addresses)> {
+/// The subjects that were asked for, else `default`, each with addresses of its own.
+pub(crate) fn chosen(setting: &Setting, site: &Site, default: &[SubjectName]) -> Vec<Candidate> {
     let make = |name: &SubjectName| -> Box<dyn Subject> {
         match name {
             SubjectName::Sekisho => Box::new(Sekisho { program: setting.sekisho.clone() }),
+            SubjectName::Haproxy => Box::new(Peer::haproxy(setting)),
+            SubjectName::Nginx => Box::new(Peer::nginx(setting)),
+            SubjectName::Envoy => Box::new(Peer::envoy(setting)),
             SubjectName::Direct => Box::new(Direct),
         }
     };
-    (0..).zip(&setting.subject).map(|(number, name)| (make(name), Addresses::of(number))).collect()
+    let names = if setting.subject.is_empty() { default } else { &setting.subject };
+    let numbered = (0..).zip(names);
+    numbered
+        .map(|(number, name)| Candidate {
+            subject: make(name),
+            addresses: Addresses::of(site.block, number),
+        })
+        .collect()
+}
+
+impl Candidate {
+    /// As shown in a table.
+    pub(crate) fn name(&self) -> &'static str {
+        self.subject.name()
+    }
+
+    /// What it says of its version.
+    pub(crate) fn version(&self) -> Option<String> {
+        self.subject.version()
+    }
+
+    /// Starts it, and the stand-in behind it, each on its core; seen to let the permitted pass and nobody else.
+    ///
+    /// # Errors
+    /// Where a process does not start, or the subject does not do what it must.
+    pub(crate) fn start(&self, site: &Site) -> io::Result<Running> {
+        let upstream = self.stand_in(site, "upstream")?;
+        self.start_before(site, upstream)?.ready(site)
+    }
+
+    /// Starts the stand-in alone, showing the certificate of this name.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub(crate) fn stand_in(&self, site: &Site, paper: &str) -> io::Result<Option<Child>> {
+        self.subject.stand_in(site, &self.addresses, paper)
+    }
+
+    /// Starts it in an empty folder, with a stand-in that runs already; nothing is asked yet.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub(crate) fn start_before(&self, site: &Site, upstream: Option<Child>) -> io::Result<Running> {
+        let folder = site.folder().join(self.name());
+        // Each start is a first one: no archive, no ledger of the measurement before.
+        let _not_there = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder)?;
+        Ok(Running {
+            name: self.name(),
+            process: self.subject.start(site, &folder, &self.addresses)?,
+            upstream,
+            https: self.subject.door(&self.addresses, Way::Https),
+            tls: self.subject.door(&self.addresses, Way::Tls),
+            behind: Direct.door(&self.addresses, Way::Https),
+        })
+    }
 }
 
 impl Subject for Sekisho {
@@ -90,19 +162,17 @@ impl Subject for Sekisho {
         "sekisho"
     }
 
-    fn start(&self, site: &Site, addresses: &Addresses) -> io::Result<Running> {
-        let upstream = stand_in(site, addresses, Core::Load)?;
-        let folder = site.folder().join(self.name());
-        // Each start is a first one: no archive, no ledger of the measurement before.
-        let _not_there = fs::remove_dir_all(&folder);
-        fs::create_dir_all(folder.join("state"))?;
-        law::write(&folder, addresses)?;
+    fn start(&self, _site: &Site, folder: &Path, addresses: &Addresses) -> io::Result<Child> {
+        fs::create_dir(folder.join("state"))?;
+        law::write(folder, addresses)?;
         let mut command = Command::new(&self.program);
         command.arg("run").arg("-c").arg(folder.join("appliance.yaml"));
-        let process = Child::server(command, Core::Subject, &folder.join("log"))?;
-        let https = Door { way: Way::Https, address: addresses.edge, name: HTTPS_NAME };
-        let tls = Door { way: Way::Tls, address: addresses.edge, name: TLS_NAME };
-        Running { name: self.name(), process, upstream: Some(upstream), https, tls }.ready(site)
+        Child::server(command, Core::Subject, &folder.join("log"))
+    }
+
+    /// One address: the server name says where it goes.
+    fn door(&self, addresses: &Addresses, way: Way) -> Door {
+        Door { way, address: addresses.edge, name: way.host() }
     }
 }
 
@@ -111,42 +181,64 @@ impl Subject for Direct {
         "direct"
     }
 
-    fn start(&self, site: &Site, addresses: &Addresses) -> io::Result<Running> {
-        let process = stand_in(site, addresses, Core::Subject)?;
-        let https = Door { way: Way::Https, address: addresses.https, name: HTTPS_NAME };
-        let tls = Door { way: Way::Tls, address: addresses.tls, name: TLS_NAME };
-        Running { name: self.name(), process, upstream: None, https, tls }.ready(site)
+    fn start(&self, site: &Site, _folder: &Path, addresses: &Addresses) -> io::Result<Child> {
+        stand_in(site, addresses, Core::Subject, "upstream")
+    }
+
+    fn stand_in(&self, _: &Site, _: &Addresses, _paper: &str) -> io::Result<Option<Child>> {
+        Ok(None)
+    }
+
+    fn door(&self, addresses: &Addresses, way: Way) -> Door {
+        let address = match way {
+            Way::Https => addresses.https,
+            Way::Tls => addresses.tls,
+        };
+        Door { way, address, name: way.host() }
     }
 }
 
 impl Running {
-    /// Waits until a permitted request passes by both doors, then sees that one without a certificate does not.
+    /// Waits until a permitted request passes by both doors, then sees who does not pass.
     fn ready(mut self, site: &Site) -> io::Result<Self> {
         for door in [self.https, self.tls] {
             self.wait_for(site, &door)?;
-            let caller = Caller::new(site, &door, Paper::Missing)?;
-            if caller.once(source(0), SMALL).is_ok_and(|status| status == 200) {
-                return Err(self.process.failure("a client without a certificate was let through"));
-            }
         }
+        let refused = check::refusals(site, &self);
+        refused.map_err(|error| self.process.failure(&format!("`{}`: {error}", self.name)))?;
         Ok(self)
     }
 
-    fn wait_for(&mut self, site: &Site, door: &Door) -> io::Result<()> {
+    /// Waits until a permitted request passes by this door.
+    ///
+    /// # Errors
+    /// Where none does.
+    pub(crate) fn wait_for(&mut self, site: &Site, door: &Door) -> io::Result<()> {
         let caller = Caller::new(site, door, Paper::Permitted)?;
+        self.wait_until(|| match caller.once(source(0), SMALL)? {
+            200 => Ok(()),
+            status => Err(io::Error::other(format!("a permitted request got {status}"))),
+        })
+    }
+
+    /// Waits until it shakes hands, whatever it then does with a request.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub(crate) fn wait_for_hello(&mut self, site: &Site) -> io::Result<()> {
+        let caller = Caller::new(site, &self.https, Paper::Permitted)?;
+        self.wait_until(|| caller.open_exact(source(0)).map(drop))
+    }
+
+    fn wait_until(&mut self, holds: impl Fn() -> io::Result<()>) -> io::Result<()> {
         let began = Instant::now();
-        loop {
-            let answer = caller.once(source(0), SMALL);
-            if matches!(answer, Ok(200)) {
-                return Ok(());
-            }
+        while let Err(error) = holds() {
             if began.elapsed() > PATIENCE || !self.process.is_running() {
-                let what =
-                    format!("`{}` does not let a permitted request pass: {answer:?}", self.name);
-                return Err(self.process.failure(&what));
+                return Err(self.process.failure(&format!("`{}`: {error}", self.name)));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+        Ok(())
     }
 
     /// Prints what the subject's log complains of; a ledger that stalled explains a figure.
@@ -165,22 +257,12 @@ impl Running {
     }
 }
 
-impl Way {
-    /// As in a rule's `protocol`.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Https => "https",
-            Self::Tls => "tls",
-        }
-    }
-}
-
-fn stand_in(site: &Site, addresses: &Addresses, core: Core) -> io::Result<Child> {
+fn stand_in(site: &Site, addresses: &Addresses, core: Core, paper: &str) -> io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["upstream", "--upstream", &word(&site.upstream)]);
     command.args(["--exchange", &word(&site.exchange)]);
     command.args(["--https", &addresses.https.to_string(), "--tls", &addresses.tls.to_string()]);
-    command.arg("--certificates").arg(site.certificates());
+    command.arg("--certificates").arg(site.certificates()).args(["--paper", paper]);
     let log = site.folder().join(format!("upstream-{}.log", addresses.https));
     Child::helper(command, core, &log)
 }

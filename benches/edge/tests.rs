@@ -1,4 +1,4 @@
-//! Tests of the parts of the bench that only compute: percentiles, the kernel's texts, replies. The bench itself has
+//! Tests of the parts of the bench that only compute: percentiles, the kernel's texts, replies, turns, ratios. The bench itself has
 //! no test harness and cannot hold them. What needs sockets is not tested here: a measurement checks every reply.
 
 #![cfg(test)]
@@ -6,7 +6,10 @@
 
 mod figure;
 mod procfs;
+#[path = "../peers/ratio.rs"]
+mod ratio;
 mod reply;
+mod turn;
 
 mod figure_tests {
     use std::time::Duration;
@@ -38,6 +41,7 @@ mod figure_tests {
         let mut table = Table::new(&["a", "bb"]);
         table.row(vec!["long".to_owned(), "1".to_owned()]);
         assert_eq!(table.to_string(), "a      bb\nlong    1\n");
+        assert_eq!(table.markdown(), "| a | bb |\n|---|---:|\n| long | 1 |\n");
     }
 }
 
@@ -65,6 +69,84 @@ mod procfs_tests {
         let text = "5500-7ff [rollup]\nRss:    1234 kB\nPss:     987 kB\nPss_Dirty:  5 kB\n";
         assert_eq!(parse_rollup(text), Some(Memory { rss: 1234, pss: 987 }));
         assert_eq!(parse_rollup("Rss: 1 kB\n"), None);
+    }
+}
+
+mod family_tests {
+    use crate::procfs::{descent, parse_parent};
+
+    #[test]
+    fn a_family_is_a_process_and_all_below_it() {
+        let parents = [(2, 1), (9, 1), (3, 2), (5, 3), (4, 2), (10, 9)];
+        assert_eq!(descent(2, &parents), [2, 3, 4, 5]);
+        assert_eq!(descent(10, &parents), [10]);
+        assert_eq!(descent(77, &parents), [77]);
+    }
+
+    #[test]
+    fn a_parent_is_found_behind_any_name() {
+        assert_eq!(parse_parent("7 (a ) b) S 12 7 7 0 -1"), Some(12));
+        assert_eq!(parse_parent("7 (cut"), None);
+    }
+}
+
+mod turn_tests {
+    use std::io;
+
+    use crate::turn::in_turn;
+
+    #[test]
+    fn each_round_begins_with_another() {
+        let mut order = String::new();
+        let results = in_turn(4, &mut ['a', 'b', 'c'], |round, one| {
+            order.push(*one);
+            Ok((round, *one))
+        });
+        assert_eq!(order, "abcbcacababc");
+        let of_b: Vec<_> = (0..4).map(|round| (round, 'b')).collect();
+        assert_eq!(results.unwrap()[1], of_b);
+    }
+
+    #[test]
+    fn a_failure_ends_it() {
+        let mut count = 0;
+        let result: io::Result<Vec<Vec<()>>> = in_turn(2, &mut [(), ()], |_, ()| {
+            count += 1;
+            Err(io::Error::other("broken"))
+        });
+        assert_eq!((result.unwrap_err().to_string().as_str(), count), ("broken", 1));
+    }
+}
+
+mod ratio_tests {
+    use crate::figure::range;
+    use crate::ratio::{Bar, best, ratios};
+
+    #[test]
+    fn rounds_are_compared_with_themselves() {
+        // A machine that slows down by half does not move the ratio.
+        assert_eq!(
+            range(&ratios(&[110.0, 55.0, 110.0], &[100.0, 50.0, 100.0]), 2),
+            "1.10 (1.10 to 1.10)"
+        );
+    }
+
+    #[test]
+    fn the_best_is_the_one_whose_median_is() {
+        let all = [vec![1.0, 1.0, 9.0], vec![2.0, 2.0, 2.0]];
+        assert_eq!(best(&all, true), Some(&[2.0, 2.0, 2.0][..]));
+        assert_eq!(best(&all, false), Some(&[1.0, 1.0, 9.0][..]));
+        assert_eq!(best(&[], true), None);
+    }
+
+    #[test]
+    fn a_bar_is_passed_upwards_or_downwards() {
+        let more = Bar { first: 1.0, goal: 1.2 };
+        let reached = |ratio| more.reached(ratio, true);
+        assert_eq!([reached(0.99), reached(1.0), reached(1.2)], ["missed", "first bar", "goal"]);
+        let less = Bar { first: 0.9, goal: 0.7 };
+        let reached = |ratio| less.reached(ratio, false);
+        assert_eq!([reached(0.91), reached(0.9), reached(0.7)], ["missed", "first bar", "goal"]);
     }
 }
 

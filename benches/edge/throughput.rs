@@ -7,24 +7,26 @@ use std::time::Duration;
 
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::argument::{Setting, Throughput};
+use crate::argument::{Setting, SubjectName, Throughput};
 use crate::client::{Caller, Connection, Paper, SMALL, SMALL_BYTES};
 use crate::counter::{Counter, Span};
+use crate::door::Way;
 use crate::figure::{Table, median, range};
 use crate::site::{Site, source};
-use crate::subject::{Running, Way, chosen};
+use crate::subject::{Running, chosen};
+use crate::turn::in_turn;
 
 /// A large body.
 const BIG: u64 = 100 << 20;
 
 /// Above this share of a core, other programs on the machine had a part in the figures.
-const SHARED: f64 = 0.1;
+pub(crate) const SHARED: f64 = 0.1;
 
 /// How long a load runs before it is measured.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// The share of its core above which the load, not the subject, sets the pace.
-const FULL: f64 = 0.95;
+pub(crate) const FULL: f64 = 0.95;
 
 /// The read buffer of a client of large bodies, in bytes.
 const BULK_BUFFER: usize = 64 << 10;
@@ -40,13 +42,15 @@ enum Pattern {
 
 /// One row of the table.
 #[derive(Debug)]
-struct Row {
-    name: &'static str,
+pub(crate) struct Row {
+    /// As shown in a table.
+    pub(crate) name: &'static str,
     pattern: Pattern,
     way: Way,
 }
 
-const ROWS: [Row; 8] = [
+/// All that is measured.
+pub(crate) const ROWS: [Row; 8] = [
     Row { name: "GET 1 KiB kept https", pattern: Pattern::Kept, way: Way::Https },
     Row { name: "GET 1 KiB kept tls", pattern: Pattern::Kept, way: Way::Tls },
     Row { name: "GET 1 KiB new https", pattern: Pattern::New, way: Way::Https },
@@ -63,10 +67,9 @@ const ROWS: [Row; 8] = [
 /// Where a subject does not start or does not stay.
 pub(crate) fn measure(setting: &Setting, settings: &Throughput) -> io::Result<()> {
     let site = Site::make(setting)?;
-    let subjects = chosen(setting);
-    let started = subjects.iter().map(|(subject, addresses)| subject.start(&site, addresses));
+    let candidates = chosen(setting, &site, &[SubjectName::Sekisho]);
+    let started = candidates.iter().map(|candidate| candidate.start(&site));
     let mut running = started.collect::<io::Result<Vec<_>>>()?;
-    let wanted = |row: &&Row| settings.only.as_ref().is_none_or(|only| row.name.contains(only));
     let mut table = Table::new(&[
         "work",
         "subject",
@@ -80,7 +83,7 @@ pub(crate) fn measure(setting: &Setting, settings: &Throughput) -> io::Result<()
     ]);
     let mut notices = Vec::new();
     let mut shared = 0;
-    for row in ROWS.iter().filter(wanted) {
+    for row in ROWS.iter().filter(|row| settings.wants(row.name)) {
         let spans = row.measure(&site, &mut running, settings)?;
         for (subject, spans) in running.iter().zip(&spans) {
             table.row(row.cells(subject.name, spans));
@@ -115,26 +118,28 @@ impl Row {
         running: &mut [Running],
         settings: &Throughput,
     ) -> io::Result<Vec<Vec<Span>>> {
-        let mut spans = vec![Vec::new(); running.len()];
-        for _ in 0..settings.rounds {
-            for (subject, spans) in running.iter_mut().zip(&mut spans) {
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-                let local = LocalSet::new();
-                let window = local.block_on(&runtime, self.window(site, subject, settings));
-                spans.push(window.map_err(|error| {
-                    subject.process.failure(&format!("{}, {}: {error}", subject.name, self.name))
-                })?);
-            }
-        }
-        Ok(spans)
+        in_turn(settings.rounds, running, |_round, subject| self.window(site, subject, settings))
     }
 
-    async fn window(
+    /// One window on one subject.
+    ///
+    /// # Errors
+    /// Where nothing was answered.
+    pub(crate) fn window(
         &self,
         site: &Site,
-        running: &Running,
+        running: &mut Running,
         settings: &Throughput,
     ) -> io::Result<Span> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let local = LocalSet::new();
+        let span = local.block_on(&runtime, self.run(site, running, settings));
+        span.map_err(|error| {
+            running.process.failure(&format!("{}, {}: {error}", running.name, self.name))
+        })
+    }
+
+    async fn run(&self, site: &Site, running: &Running, settings: &Throughput) -> io::Result<Span> {
         let caller = Caller::new(site, running.door(self.way), Paper::Permitted)?;
         let (caller, count) = match self.pattern {
             Pattern::Kept | Pattern::New => (caller, settings.connections),
@@ -148,7 +153,7 @@ impl Row {
         }
         tokio::time::sleep(WARM_UP).await;
         let begin = counter.mark(running)?;
-        tokio::time::sleep(Duration::from_secs(settings.window)).await;
+        tokio::time::sleep(settings.length()).await;
         let span = begin.to(&counter.mark(running)?);
         counter.end();
         tasks.shutdown().await;
@@ -160,11 +165,19 @@ impl Row {
         }
     }
 
+    /// Whether a connection is opened for each request.
+    pub(crate) fn is_new(&self) -> bool {
+        self.pattern == Pattern::New
+    }
+
+    /// Whether it counts bytes, not requests.
+    pub(crate) const fn is_bulk(&self) -> bool {
+        matches!(self.pattern, Pattern::Download | Pattern::Upload)
+    }
+
     fn cells(&self, subject: &str, spans: &[Span]) -> Vec<String> {
-        let (unit, scale, digits) = match self.pattern {
-            Pattern::Kept | Pattern::New => ("requests", 1.0, 0),
-            Pattern::Download | Pattern::Upload => ("MB", 1e-6, 0),
-        };
+        let (unit, scale) = if self.is_bulk() { ("MB", 1e-6) } else { ("requests", 1.0) };
+        let digits = 0;
         let each = |of: fn(&Span) -> f64, by: f64| -> Vec<f64> {
             spans.iter().map(|span| of(span) * by).collect()
         };

@@ -22,7 +22,7 @@ pub(crate) const HTTP1: &[u8] = b"http/1.1";
 /// HTTP/2.
 pub(crate) const HTTP2: &[u8] = b"h2";
 
-/// What a permitted client uses; with `paper` false it shows no certificate.
+/// What a client uses; `paper` is the certificate that it shows.
 ///
 /// # Errors
 /// Where the papers cannot be read.
@@ -30,14 +30,14 @@ pub(crate) fn client(
     certificates: &Path,
     exchange: Exchange,
     alpn: &[&[u8]],
-    paper: bool,
+    paper: Option<&str>,
 ) -> io::Result<Arc<ClientConfig>> {
     let builder = ClientConfig::builder_with_provider(provider(exchange))
         .with_protocol_versions(&[&TLS13])
         .map_err(io::Error::other)?
         .with_root_certificates(roots(certificates)?);
-    let mut config = if paper {
-        let (chain, key) = pair(certificates, "client")?;
+    let mut config = if let Some(paper) = paper {
+        let (chain, key) = pair(certificates, paper)?;
         builder.with_client_auth_cert(chain, key).map_err(io::Error::other)?
     } else {
         builder.with_no_client_auth()
@@ -47,7 +47,7 @@ pub(crate) fn client(
     Ok(Arc::new(config))
 }
 
-/// What the stand-in uses: a client certificate is demanded.
+/// What the stand-in uses: it shows `paper` and demands a client certificate.
 ///
 /// # Errors
 /// Where the papers cannot be read.
@@ -55,11 +55,12 @@ pub(crate) fn server(
     certificates: &Path,
     exchange: Exchange,
     alpn: &[&[u8]],
+    paper: &str,
 ) -> io::Result<Arc<ServerConfig>> {
     let provider = provider(exchange);
     let roots = Arc::new(roots(certificates)?);
     let verifier = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider));
-    let (chain, key) = pair(certificates, "upstream")?;
+    let (chain, key) = pair(certificates, paper)?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13])
         .map_err(io::Error::other)?

@@ -49,8 +49,8 @@ pub(crate) fn run(setting: &Setting, settings: &Upstream) -> io::Result<()> {
         UpstreamHttp::Http1 => &[tls::HTTP1],
         UpstreamHttp::Http2 => &[tls::HTTP2, tls::HTTP1],
     };
-    let https = tls::server(&settings.certificates, setting.exchange, http)?;
-    let relayed = tls::server(&settings.certificates, setting.exchange, &[])?;
+    let https = tls::server(&settings.certificates, setting.exchange, http, &settings.paper)?;
+    let relayed = tls::server(&settings.certificates, setting.exchange, &[], &settings.paper)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = LocalSet::new();
     let ended = when_input_ends();

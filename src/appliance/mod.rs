@@ -13,6 +13,11 @@ use ipnet::IpNet;
 use crate::flow::Name;
 use crate::yaml::{Faults, Place, SourceFile};
 
+/// The schema of a box file (JSON Schema, draft 2020-12).
+pub fn schema() -> serde_json::Value {
+    crate::yaml::schema::<document::ApplianceText>("A box file of sekisho", "urn:sekisho:box:1")
+}
+
 /// Reads the box file.
 ///
 /// # Errors

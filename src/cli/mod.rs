@@ -30,6 +30,8 @@ mod recorded;
 mod replay;
 
 commands! {
+    /// Judge recorded traffic by the law, and say how much could be judged
+    Capture capture
     /// Check a law: faults, proofs, warnings, scenarios
     Check check
     /// Compare two laws by what they answer: what becomes allowed, what refused
@@ -40,12 +42,18 @@ commands! {
     Lab lab
     /// Verify, show and prove what the audit ledger holds
     Ledger ledger
+    /// Print the law as an nftables ruleset, for what never reaches the proxy
+    Nft nft
     /// Explain a reason code, in Japanese and English
     Reason reason
     /// Run the daemon
     Run run
     /// Put the law on disk in force, and wait for the outcome
     Reload reload
+    /// Write the council's report of a period, one HTML file
+    Report report
+    /// Print the format of the files as JSON Schema, for editors
+    Schema schema
     /// Show how the daemon stands
     Status status
 }

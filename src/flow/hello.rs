@@ -54,3 +54,13 @@ pub struct Hello {
     /// The application protocol in use; `None` where none was agreed.
     pub alpn: Option<Alpn>,
 }
+
+impl Hello {
+    /// The name that was asked for, where it is one.
+    pub fn host(&self) -> Option<&Host> {
+        match &self.server_name {
+            ServerName::Name(host) => Some(host),
+            ServerName::Missing | ServerName::Unusable => None,
+        }
+    }
+}

@@ -37,6 +37,8 @@ pub enum Transport {
     Icmp,
     /// ESP, RFC 4303.
     Esp,
+    /// Any other, by its IANA number.
+    Other(u8),
 }
 
 /// The facts of one passage, as far as they are known. Facts are only ever added: each one can
@@ -55,6 +57,8 @@ pub struct Flow {
     pub listener: Option<Name>,
     /// What the TLS `ClientHello` said; its server name is the destination.
     pub hello: Option<Arc<Hello>>,
+    /// Whether application bytes were seen that no TLS protects. The proxy takes none; a capture sees them.
+    pub in_clear: bool,
     /// The client certificate, or that there was none.
     pub paper: Option<Arc<Paper>>,
     /// The HTTP request, for protocols that have one.
@@ -80,6 +84,7 @@ impl Flow {
             to_address,
             listener,
             hello: None,
+            in_clear: false,
             paper: None,
             request: None,
             endpoint: None,

@@ -19,8 +19,10 @@ pub struct PolicyDigest(pub [u8; 32]);
 impl PolicyDigest {
     /// Takes 64 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
-        let digits: Option<Vec<u8>> =
-            text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+        let digits: Option<Vec<u8>> = text
+            .chars()
+            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect();
         let digits = digits?;
         let (pairs, []) = digits.as_chunks::<2>() else { return None };
         let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
@@ -99,6 +101,10 @@ pub enum Body {
         accepted: bool,
         /// The law that was offered.
         offered: Option<PolicyDigest>,
+        /// The law in force before; `None` at a start.
+        was: Option<PolicyDigest>,
+        /// What is different by it, one thing each: rules, systems, approvals, certificates, lists.
+        changes: Vec<Masked>,
         /// Where it came from: `disk`, `archive`.
         origin: Masked,
         /// How many faults kept it out.

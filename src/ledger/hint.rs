@@ -15,8 +15,8 @@ pub(super) const SUFFIX: &str = ".leaves";
 pub(super) type Hint = [u8; 8];
 
 /// The hint of a leaf.
-pub(super) const fn of(Hash([a, b, c, d, e, f, g, h, ..]): Hash) -> Hint {
-    [a, b, c, d, e, f, g, h]
+pub(super) fn of(leaf: Hash) -> Hint {
+    leaf.0.first_chunk().copied().unwrap_or_default()
 }
 
 /// The file of the segment that is written.
@@ -72,7 +72,10 @@ mod tests {
         let gone = folder.path().join("gone");
         hints.append((&gone, 4), b"--------");
         hints.append((folder.path(), 4), b"++++++++");
-        assert!(!path(folder.path(), 4).exists(), "what follows a hint that is missing is left out");
+        assert!(
+            !path(folder.path(), 4).exists(),
+            "what follows a hint that is missing is left out"
+        );
         hints.append((folder.path(), 5), b"xxxxxxxx");
         assert_eq!(written(5), b"xxxxxxxx");
     }

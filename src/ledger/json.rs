@@ -4,6 +4,7 @@
 //! direction of what is shown: such characters are `\u` escapes (RFC 8259 §7).
 
 use std::fmt::{self, Write};
+use std::net::{IpAddr, SocketAddr};
 
 use time::OffsetDateTime;
 
@@ -36,12 +37,26 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A member whose text is known to hold nothing that needs an escape: addresses.
-    pub(super) fn plain(&mut self, key: &'static str, value: impl fmt::Display) {
+    /// An address.
+    pub(super) fn address(&mut self, key: &'static str, address: IpAddr) {
         self.key(key);
         self.out.push(b'"');
-        // Writing into a vector of bytes cannot fail.
-        let _infallible = write!(Bytes(self.out), "{value}");
+        push_address(self.out, address);
+        self.out.push(b'"');
+    }
+
+    /// An address with its port.
+    pub(super) fn socket(&mut self, key: &'static str, socket: SocketAddr) {
+        self.key(key);
+        self.out.push(b'"');
+        match socket {
+            SocketAddr::V4(socket) => {
+                push_address(self.out, IpAddr::V4(*socket.ip()));
+                self.out.push(b':');
+                push_number(self.out, socket.port().into());
+            }
+            SocketAddr::V6(socket) => push_shown(self.out, socket),
+        }
         self.out.push(b'"');
     }
 
@@ -65,7 +80,7 @@ impl<'a> Object<'a> {
         self.key(key);
         push_number(self.out, duration.as_secs());
         self.out.push(b'.');
-        push_padded(self.out, duration.subsec_micros(), 6);
+        self.out.extend_from_slice(&padded::<6>(duration.subsec_micros()));
     }
 
     /// `true` or `false`.
@@ -84,9 +99,12 @@ impl<'a> Object<'a> {
     pub(super) fn hex(&mut self, key: &'static str, bytes: &[u8]) {
         self.key(key);
         self.out.push(b'"');
-        for byte in bytes {
-            self.out.push(hex_digit(byte >> 4));
-            self.out.push(hex_digit(byte & 15));
+        for part in bytes.chunks(32) {
+            let mut digits = [[0; 2]; 32];
+            for (pair, byte) in digits.iter_mut().zip(part) {
+                *pair = [hex_digit(byte >> 4), hex_digit(byte & 15)];
+            }
+            self.out.extend(digits.as_flattened().iter().take(part.len() * 2));
         }
         self.out.push(b'"');
     }
@@ -172,6 +190,11 @@ fn braced(out: &mut Vec<u8>, fill: impl FnOnce(&mut Object<'_>)) {
 /// A text in quotes. Runs that need nothing are copied whole.
 fn push_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
+    let plain = |c: u8| matches!(c, b' '..=b'~') && c != b'"' && c != b'\\';
+    if text.bytes().all(plain) {
+        out.extend_from_slice(text.as_bytes());
+        return out.push(b'"');
+    }
     let mut rest = text;
     while let Some((index, odd)) = rest.char_indices().find(|(_, c)| needs_escape(*c)) {
         let (run, tail) = rest.split_at(index);
@@ -220,23 +243,43 @@ fn is_unseen(c: char) -> bool {
         | '\u{e0000}'..='\u{e00ff}' | '\u{f0000}'..='\u{10ffff}')
 }
 
-/// A number in decimal.
-pub(super) fn push_number(out: &mut Vec<u8>, number: u64) {
-    let width = number.checked_ilog10().unwrap_or(0) + 1;
-    let mut unit = 10_u64.pow(width - 1);
-    for _ in 0..width {
-        out.push(digit(number / unit % 10));
-        unit /= 10;
+/// An address holds nothing that needs an escape. Those of IPv4 are written without the machinery of formatting.
+fn push_address(out: &mut Vec<u8>, address: IpAddr) {
+    let IpAddr::V4(address) = address else { return push_shown(out, address) };
+    let [first, rest @ ..] = address.octets();
+    push_number(out, first.into());
+    for octet in rest {
+        out.push(b'.');
+        push_number(out, octet.into());
     }
 }
 
-/// A number in decimal with leading zeros; what is wider than `width` keeps its last digits.
-fn push_padded(out: &mut Vec<u8>, number: u32, width: u32) {
-    let mut unit = 10_u32.pow(width - 1);
-    for _ in 0..width {
-        out.push(digit(u64::from(number / unit % 10)));
-        unit = (unit / 10).max(1);
+fn push_shown(out: &mut Vec<u8>, shown: impl fmt::Display) {
+    // Writing into a vector of bytes cannot fail.
+    let _infallible = write!(Bytes(out), "{shown}");
+}
+
+/// A number in decimal.
+pub(super) fn push_number(out: &mut Vec<u8>, number: u64) {
+    let mut digits = [b'0'; 20];
+    let (mut rest, mut width) = (number, 0);
+    for place in digits.iter_mut().rev() {
+        (*place, rest, width) = (digit(rest % 10), rest / 10, width + 1);
+        if rest == 0 {
+            break;
+        }
     }
+    let (_zeros, number) = digits.split_at(digits.len() - width);
+    out.extend_from_slice(number);
+}
+
+/// The last `WIDTH` digits of a number, with leading zeros.
+fn padded<const WIDTH: usize>(mut number: u32) -> [u8; WIDTH] {
+    let mut digits = [b'0'; WIDTH];
+    for place in digits.iter_mut().rev() {
+        (*place, number) = (digit((number % 10).into()), number / 10);
+    }
+    digits
 }
 
 /// The same text as the moment's own `Display`, without the machinery of formatting.
@@ -244,21 +287,32 @@ fn push_time(out: &mut Vec<u8>, time: Timestamp) {
     let moment = OffsetDateTime::from_unix_timestamp(time.as_seconds())
         .unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let micros = time.as_nanos().rem_euclid(1_000_000_000) / 1_000;
-    let parts: [(u32, u32, u8); 7] = [
-        (moment.year().unsigned_abs(), 4, b'-'),
-        (u8::from(moment.month()).into(), 2, b'-'),
-        (moment.day().into(), 2, b'T'),
-        (moment.hour().into(), 2, b':'),
-        (moment.minute().into(), 2, b':'),
-        (moment.second().into(), 2, b'.'),
-        (u32::try_from(micros).unwrap_or(0), 6, b'Z'),
-    ];
-    out.push(b'"');
-    for (number, width, end) in parts {
-        push_padded(out, number, width);
-        out.push(end);
+    let year = padded::<4>(moment.year().unsigned_abs());
+    let date = [u8::from(moment.month()), moment.day()].map(|part| padded::<2>(part.into()));
+    let clock = [moment.hour(), moment.minute(), moment.second()];
+    let [hour, minute, second] = clock.map(|part| padded::<2>(part.into()));
+    let [month, day] = date;
+    let micros = padded::<6>(u32::try_from(micros).unwrap_or(0));
+    out.reserve(29);
+    for part in [
+        &b"\""[..],
+        &year,
+        b"-",
+        &month,
+        b"-",
+        &day,
+        b"T",
+        &hour,
+        b":",
+        &minute,
+        b":",
+        &second,
+        b".",
+        &micros,
+        b"Z\"",
+    ] {
+        out.extend_from_slice(part);
     }
-    out.push(b'"');
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "one decimal digit")]

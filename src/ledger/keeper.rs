@@ -24,7 +24,7 @@ use super::tree::{Range, leaf};
 use crate::policy::Masked;
 
 /// How often it looks whether a day is over.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_mins(1);
 /// How many things may wait for it. What does not fit is done at its next look.
 const WAITING: usize = 16;
 /// Zstandard's default, measured in `docs/ledger.md`.

@@ -112,20 +112,20 @@ fn facts(object: &mut Object<'_>, body: &Body) {
         Body::Opened { facts, .. } => client(object, facts),
         Body::Dialled { system, endpoint, local, site, verdict } => {
             object.text("system", system.as_str());
-            object.plain("endpoint", endpoint);
-            object.plain("local", local);
+            object.socket("endpoint", *endpoint);
+            object.socket("local", *local);
             object.optional("site", site.as_ref().map(Name::as_str));
             would_deny(object, verdict);
         }
         Body::Request { facts, endpoint, verdict } => {
             request(object, facts);
-            object.plain("endpoint", endpoint);
+            object.socket("endpoint", *endpoint);
             would_deny(object, verdict);
         }
         Body::Refused { .. } => refused(object, body),
         Body::Failed { endpoint, detail, .. } => {
             if let Some(endpoint) = endpoint {
-                object.plain("endpoint", endpoint);
+                object.socket("endpoint", *endpoint);
             }
             object.optional("detail", detail.as_ref().map(Masked::as_str));
         }
@@ -143,10 +143,18 @@ fn would_deny(object: &mut Object<'_>, verdict: &Verdict) {
 }
 
 fn policy_facts(object: &mut Object<'_>, body: &Body) {
-    let Body::Policy { accepted, offered, origin, faults, first } = body else { return };
+    let Body::Policy { accepted, offered, was, changes, origin, faults, first } = body else {
+        return;
+    };
     object.flag("accepted", *accepted);
     if let Some(PolicyDigest(digest)) = offered {
         object.hex("offered", digest);
+    }
+    if let Some(PolicyDigest(digest)) = was {
+        object.hex("was", digest);
+    }
+    if !changes.is_empty() {
+        object.texts("changes", changes.iter().map(Masked::as_str));
     }
     object.text("origin", origin.as_str());
     object.number("faults", u64::from(*faults));
@@ -156,8 +164,8 @@ fn policy_facts(object: &mut Object<'_>, body: &Body) {
 }
 
 fn client(object: &mut Object<'_>, facts: &ClientFacts) {
-    object.plain("source", facts.source);
-    object.plain("to_address", facts.to_address);
+    object.socket("source", facts.source);
+    object.socket("to_address", facts.to_address);
     object.text("listener", facts.listener.as_str());
     object.optional("system", facts.system.as_ref().map(Name::as_str));
     object.optional("server_name", facts.server_name.as_ref().map(Masked::as_str));
@@ -187,7 +195,7 @@ fn refused(object: &mut Object<'_>, body: &Body) {
         request(object, asked);
     }
     if let Some(endpoint) = endpoint {
-        object.plain("endpoint", endpoint);
+        object.socket("endpoint", *endpoint);
     }
     object.optional("detail", detail.as_ref().map(Masked::as_str));
     if let Verdict::Deny(denied) = verdict
@@ -218,7 +226,7 @@ fn closed(object: &mut Object<'_>, body: &Body) {
 fn counted(object: &mut Object<'_>, body: &Body) {
     if let Body::Summary { source, count, since, .. } = body {
         if let Some(source) = source {
-            object.plain("source", source);
+            object.address("source", *source);
         }
         object.number("count", *count);
         object.time("since", *since);

@@ -178,6 +178,7 @@ impl Lines {
     ///
     /// # Errors
     /// The file cannot be read, or is not what its name says.
+    #[expect(clippy::should_implement_trait, reason = "a line is borrowed, a failure ends it")]
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.source.consume(mem::take(&mut self.used));
         let Some(end) = memchr(b'\n', self.source.fill_buf()?) else { return self.next_long() };

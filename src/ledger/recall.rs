@@ -100,7 +100,7 @@ impl Told<'_> {
     fn masked_name(&self) -> bool {
         let names = ["server_name", "host"]
             .into_iter()
-            .filter_map(|key| self.client.get(key).or(self.record.facts.get(key)));
+            .filter_map(|key| self.client.get(key).or_else(|| self.record.facts.get(key)));
         let identities =
             self.client.get("identities").and_then(Value::as_array).into_iter().flatten();
         names

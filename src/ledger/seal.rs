@@ -82,15 +82,17 @@ pub async fn seal(settings: Settings, sealing: Sealing) -> Result<Checkpoint, Se
         uid: Some(uid),
         pid: Some(pid),
         outcome: Masked::own("done"),
-        detail: vec![Masked::own("the signing key is destroyed after the checkpoint of this entry")],
+        detail: vec![Masked::own(
+            "the signing key is destroyed after the checkpoint of this entry",
+        )],
     };
     let unwritable = |Unwritable| SealError::Unwritable;
     let _receipt = ledger.append(entry(disposal)).await.map_err(unwritable)?;
     let stop = Body::Stop { cause: Masked::own("sealed") };
     let watched = ledger.clone();
     let _receipt = ledger.close(entry(stop)).await.map_err(unwritable)?;
-    let stats = watched.stats();
-    let last = stats.checkpoint.filter(|checkpoint| checkpoint.size == stats.durable);
+    let found = watched.stats();
+    let last = found.checkpoint.filter(|checkpoint| checkpoint.size == found.durable);
     let last = last.ok_or(SealError::Unwritable)?;
     destroy(&state.join(key::SECRET)).map_err(SealError::Io)?;
     let text = format!("sekisho.sealed/1\nat {at}\n{last}");

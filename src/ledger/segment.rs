@@ -106,7 +106,8 @@ impl Directory {
     pub(super) fn quarantine(&self, boot: u64, state: &Path) -> io::Result<PathBuf> {
         let aside = self.path.join(format!("quarantine-{boot}"));
         fs::create_dir(&aside)?;
-        let all = [".jsonl", ".jsonl.zst", ".tree", hint::SUFFIX].map(|suffix| named(&self.path, suffix));
+        let all =
+            [".jsonl", ".jsonl.zst", ".tree", hint::SUFFIX].map(|suffix| named(&self.path, suffix));
         for files in all {
             for (_, path) in files? {
                 move_into(&aside, &path)?;

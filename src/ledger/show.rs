@@ -105,6 +105,10 @@ impl Feed {
     ///
     /// # Errors
     /// Directory or file cannot be read.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "there may be a line later, an iterator would be over"
+    )]
     pub fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
         loop {
             if let Some(line) = self.line()? {

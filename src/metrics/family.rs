@@ -8,6 +8,7 @@ use prometheus::{
     Opts, Registry,
 };
 
+use super::ledger::LedgerFamilies;
 use super::sampled::Sampled;
 use super::{Leg, ReloadResult};
 use crate::verdict::Reason;
@@ -112,14 +113,7 @@ pub(super) struct Families {
     pub(super) policy_last_reload_success: Gauge,
     pub(super) policy_matches_disk: IntGauge,
     pub(super) connections_cut: IntCounterVec,
-    pub(super) ledger_entries: IntCounter,
-    pub(super) ledger_lost_entries: IntCounter,
-    pub(super) ledger_free_bytes: IntGauge,
-    pub(super) ledger_sync_duration: Sampled,
-    pub(super) ledger_head: IntGaugeVec,
-    pub(super) ledger_checkpoint_entries: IntGauge,
-    pub(super) ledger_key_info: IntGaugeVec,
-    pub(super) ledger_set_aside: IntGauge,
+    pub(super) ledger: LedgerFamilies,
     pub(super) rule_last_match: GaugeVec,
 }
 
@@ -177,14 +171,7 @@ impl Families {
             ),
             policy_matches_disk: gauge(&r, "policy_matches_disk"),
             connections_cut: counters(&r, "connections_cut_total", &["reason"]),
-            ledger_entries: counter(&r, "ledger_entries_total"),
-            ledger_lost_entries: counter(&r, "ledger_lost_entries_total"),
-            ledger_free_bytes: gauge(&r, "ledger_free_bytes"),
-            ledger_sync_duration: sampled(&r, "ledger_sync_duration_seconds"),
-            ledger_head: gauges(&r, "ledger_head", &["part"]),
-            ledger_checkpoint_entries: gauge(&r, "ledger_checkpoint_entries"),
-            ledger_key_info: gauges(&r, "ledger_key_info", &["key"]),
-            ledger_set_aside: gauge(&r, "ledger_set_aside"),
+            ledger: LedgerFamilies::register(&r),
             rule_last_match: float_gauges(&r, "rule_last_match_timestamp_seconds", &["rule"]),
             registry: r,
         }
@@ -214,7 +201,7 @@ fn build_info(registry: &Registry) {
     info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
 }
 
-fn counter(registry: &Registry, name: &str) -> IntCounter {
+pub(super) fn counter(registry: &Registry, name: &str) -> IntCounter {
     kept(registry, built(IntCounter::with_opts(named(name))))
 }
 
@@ -222,11 +209,11 @@ fn counters(registry: &Registry, name: &str, labels: &[&str]) -> IntCounterVec {
     kept(registry, built(IntCounterVec::new(named(name), labels)))
 }
 
-fn gauge(registry: &Registry, name: &str) -> IntGauge {
+pub(super) fn gauge(registry: &Registry, name: &str) -> IntGauge {
     kept(registry, built(IntGauge::with_opts(named(name))))
 }
 
-fn gauges(registry: &Registry, name: &str, labels: &[&str]) -> IntGaugeVec {
+pub(super) fn gauges(registry: &Registry, name: &str, labels: &[&str]) -> IntGaugeVec {
     kept(registry, built(IntGaugeVec::new(named(name), labels)))
 }
 
@@ -238,7 +225,7 @@ fn float_gauges(registry: &Registry, name: &str, labels: &[&str]) -> GaugeVec {
     kept(registry, built(GaugeVec::new(named(name), labels)))
 }
 
-fn sampled(registry: &Registry, name: &str) -> Sampled {
+pub(super) fn sampled(registry: &Registry, name: &str) -> Sampled {
     let opts = named(name);
     kept(registry, built(Sampled::new(opts.fq_name(), opts.help)))
 }

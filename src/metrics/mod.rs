@@ -8,11 +8,13 @@
 mod endpoint;
 mod family;
 mod law;
+mod ledger;
 mod rule;
 mod sampled;
 
 pub use endpoint::LastDial;
 pub use law::{InForce, Role};
+pub use ledger::LedgerSample;
 pub use rule::RuleMetrics;
 pub use sampled::Durations;
 
@@ -81,33 +83,6 @@ pub enum ReloadResult {
     Accepted,
     /// It has faults; the old one stays.
     Refused,
-}
-
-/// What the ledger says of itself at the moment of a scrape.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct LedgerSample {
-    /// Entries since the start of the process.
-    pub entries: u64,
-    /// Entries lost since the start of the process.
-    pub lost: u64,
-    /// Free space where the ledger lies, in bytes.
-    pub free_bytes: u64,
-    /// How long it took to bring entries to the disk, since the start of the process.
-    pub syncs: Durations,
-    /// How many entries the newest checkpoint covers, and its root hash; `None` before the first.
-    pub head: Option<(u64, [u8; 32])>,
-    /// The public key of the checkpoints, `name+hash+base64`.
-    pub key: String,
-    /// Whether an earlier ledger was set aside at this start.
-    pub set_aside: bool,
-}
-
-impl LedgerSample {
-    /// The first 144 bits of the root in numbers that a double holds exactly.
-    fn parts(root: &[u8; 32]) -> impl Iterator<Item = i64> {
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | i64::from(*byte));
-        root.chunks(6).take(3).map(number)
-    }
 }
 
 impl Leg {
@@ -270,19 +245,7 @@ impl Metrics {
         let families = &self.inner.families;
         // Two scrapes at a time would both add the same difference.
         let _turn = self.state();
-        raise(&families.ledger_entries, sample.entries);
-        raise(&families.ledger_lost_entries, sample.lost);
-        families.ledger_free_bytes.set(i64::try_from(sample.free_bytes).unwrap_or(i64::MAX));
-        families.ledger_sync_duration.take(sample.syncs);
-        families.ledger_set_aside.set(i64::from(sample.set_aside));
-        families.ledger_key_info.with_label_values(&[&sample.key]).set(1);
-        // Both of one checkpoint: whoever samples them holds a witness of it.
-        if let Some((entries, root)) = sample.head {
-            families.ledger_checkpoint_entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
-            for (part, bits) in ["0", "1", "2"].into_iter().zip(LedgerSample::parts(&root)) {
-                families.ledger_head.with_label_values(&[part]).set(bits);
-            }
-        }
+        families.ledger.show(sample);
     }
 
     /// Creates every series of a law that is put in force and replaces the gauges that speak of it.
@@ -301,11 +264,6 @@ impl Metrics {
     fn state(&self) -> MutexGuard<'_, State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Brings a counter up to a total that is counted elsewhere.
-fn raise(counter: &IntCounter, total: u64) {
-    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 #[cfg(test)]

@@ -1,18 +1,22 @@
 //! From what was MEANT to what RUNS: every name becomes a number, every list a look-up. Nothing is decided here
 //! but what no flow can change: where an endpoint stands and from when until when a rule holds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use prefix_trie::joint::JointPrefixMap;
+// What is looked up comes from clients, what is stored from the law alone: no client can make keys collide.
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 
 use crate::flow::{Host, Identity, Method, Name, Timestamp, TlsVersion};
 use crate::policy::address;
 use crate::policy::model::{
-    Dial, Endpoint, Enforcement, Guardrail, Http, Model, PathPattern, Period, Protocol, Rule,
-    SegmentPattern, System,
+    Dial, Enforcement, Guardrail, Http, Model, PathPattern, Period, Protocol, Rule, SegmentPattern,
+    System,
 };
+pub(super) use crate::policy::residency::{known_until, residency};
+use crate::policy::trie::Trie;
 use crate::verdict::Reason;
 
 /// A system by its number, in the order of names.
@@ -88,11 +92,35 @@ pub(super) struct RuleEntry {
     pub(super) closed: bool,
 }
 
-/// The rules that a source has, all of them and by destination; in the order of their names.
+/// The rules that a source has, all of them and by destination.
 #[derive(Debug, Default)]
 pub(super) struct SourceRules {
-    pub(super) all: Vec<RuleId>,
-    pub(super) by_destination: HashMap<SystemId, Vec<RuleId>>,
+    pub(super) all: Joined,
+    pub(super) by_destination: HashMap<SystemId, Joined>,
+}
+
+/// The rules that join a source and a destination, or a source and all of its own.
+#[derive(Debug, Default)]
+pub(super) struct Joined {
+    /// In the order of their names.
+    pub(super) ids: Vec<RuleId>,
+    /// The patterns of those that speak `https`.
+    pub(super) paths: Trie,
+    /// Those that speak `https` and only observe: no path keeps them from being looked at.
+    pub(super) observing: Vec<RuleId>,
+}
+
+impl Joined {
+    fn insert(&mut self, id: RuleId, rule: &Rule) {
+        self.ids.push(id);
+        let asked = rule.http.as_ref().filter(|_| rule.protocol == Protocol::Https);
+        if asked.is_some() && rule.enforcement == Enforcement::Observe {
+            self.observing.push(id);
+        }
+        for pattern in asked.into_iter().flat_map(|http| &http.paths) {
+            self.paths.insert(pattern, id);
+        }
+    }
 }
 
 /// The texts of the law that may be recorded as they are.
@@ -173,12 +201,16 @@ impl Tables {
         self.endpoints.get(&address::canonical_socket(endpoint))
     }
 
-    /// The rules from a source; toward one destination where it is known.
-    pub(super) fn joined(&self, source: SystemId, destination: Option<SystemId>) -> &[RuleId] {
-        let Some(rules) = self.sources.get(source) else { return &[] };
+    /// The rules from a source; toward one destination where it is known. `None` where no rule joins them.
+    pub(super) fn joined(
+        &self,
+        source: SystemId,
+        destination: Option<SystemId>,
+    ) -> Option<&Joined> {
+        let rules = self.sources.get(source)?;
         match destination {
-            None => &rules.all,
-            Some(destination) => rules.by_destination.get(&destination).map_or(&[], Vec::as_slice),
+            None => Some(&rules.all),
+            Some(destination) => rules.by_destination.get(&destination),
         }
     }
 }
@@ -186,39 +218,6 @@ impl Tables {
 /// Whether a system is on the list of a guardrail that names systems.
 pub(super) fn names(guardrail: Option<&Guardrail<BTreeSet<Name>>>, system: &Name) -> bool {
     guardrail.is_some_and(|guardrail| guardrail.what.contains(system))
-}
-
-/// What `residency` says of an endpoint at any time. Its site must lie in a permitted country; that is believed on the
-/// site's evidence where no registry of the world could place the address, else the geography has to say so too.
-pub(super) fn residency(model: &Model, endpoint: &Endpoint) -> Option<Reason> {
-    let permitted = &model.guardrails.residency.as_ref()?.what;
-    match model.sites.get(&endpoint.site) {
-        Some(site) if !permitted.contains(&site.country) => return Some(Reason::OutsideCountry),
-        Some(_) => {}
-        None => return Some(Reason::CountryUnknown),
-    }
-    let address = address::canonical(endpoint.address.ip());
-    if address::is_special_purpose(address) {
-        return None;
-    }
-    let geography = model.geography.as_ref();
-    match geography.and_then(|geography| geography.countries.get(&address)) {
-        Some(country) if permitted.contains(country) => None,
-        Some(_) => Some(Reason::OutsideCountry),
-        None => Some(Reason::CountryUnknown),
-    }
-}
-
-/// How long what `residency` leans on holds: the site's paper, and for a public address the geography.
-pub(super) fn known_until(model: &Model, endpoint: &Endpoint) -> Timestamp {
-    if model.guardrails.residency.is_none() {
-        return Timestamp::MAX;
-    }
-    let site = model.sites.get(&endpoint.site);
-    let paper = site.and_then(|site| model.documents.get(&site.evidence)?.until);
-    let public = !address::is_special_purpose(endpoint.address.ip());
-    let geography = model.geography.as_ref().filter(|_| public).map(|geography| geography.until);
-    paper.into_iter().chain(geography).min().unwrap_or(Timestamp::MAX)
 }
 
 /// The prefixes of a system in their one form: its addresses and its endpoints.
@@ -256,7 +255,7 @@ fn addresses(model: &Model) -> JointPrefixMap<IpNet, Owner> {
 }
 
 fn hosts(model: &Model) -> HashMap<Host, SystemId> {
-    let mut found = HashMap::new();
+    let mut found = HashMap::default();
     for (id, system) in model.systems.values().enumerate() {
         if let Some(upstream) = &system.upstream {
             let _first = found.entry(upstream.server_name.clone()).or_insert(id);
@@ -288,7 +287,7 @@ fn identities(model: &Model) -> HashMap<Identity, Box<[SystemId]>> {
 }
 
 fn endpoints(model: &Model) -> HashMap<SocketAddr, EndpointEntry> {
-    let mut found = HashMap::new();
+    let mut found = HashMap::default();
     for (system, written) in model.systems.values().enumerate() {
         for endpoint in written.upstream.iter().flat_map(|upstream| &upstream.endpoints) {
             let address = address::canonical_socket(endpoint.address);
@@ -338,8 +337,8 @@ fn sources(model: &Model, numbers: &BTreeMap<&Name, SystemId>) -> Vec<SourceRule
         for from in &rule.from {
             let source = numbers.get(from).and_then(|source| found.get_mut(*source));
             let Some((source, to)) = source.zip(numbers.get(&rule.to)) else { continue };
-            source.all.push(id);
-            source.by_destination.entry(*to).or_default().push(id);
+            source.all.insert(id, rule);
+            source.by_destination.entry(*to).or_default().insert(id, rule);
         }
     }
     found

@@ -31,6 +31,8 @@ pub struct ScenarioFlow {
     pub listener: Option<Name>,
     /// Names in the client certificate.
     pub identities: Vec<Identity>,
+    /// What is wrong with the client certificate.
+    pub flaw: Option<Flaw>,
     /// The destination.
     pub to: Option<Name>,
     /// The server name asked for; the destination's where `None`.
@@ -45,12 +47,29 @@ pub struct ScenarioFlow {
     pub upgrade: bool,
     /// The endpoint dialled.
     pub endpoint: Option<SocketAddr>,
+    /// Whether the upstream turns out to be somebody else.
+    pub stranger: bool,
     /// The TLS version.
     pub tls: Option<TlsVersion>,
     /// The declarations that are open.
     pub declared: Vec<Name>,
     /// When.
     pub at: Option<Timestamp>,
+}
+
+/// What can be wrong with a client certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// There is none.
+    Absent,
+    /// It does not chain to the trust.
+    Untrusted,
+    /// It has ended.
+    Expired,
+    /// It is on a revocation list.
+    Revoked,
+    /// No list covers it.
+    Unlisted,
 }
 
 /// What a scenario expects.

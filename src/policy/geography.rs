@@ -83,6 +83,9 @@ impl Narrowest {
 
     /// From `first` to `last`, both included, is registered in `country`.
     fn add(&mut self, first: IpAddr, last: IpAddr, country: &str) {
+        if first > last {
+            return;
+        }
         let size = number(last).saturating_sub(number(first));
         for found in self.0.range_mut(first..=last).map(|(_, found)| found) {
             match found {

@@ -58,7 +58,7 @@ fn check_sections(files: &[FileText], faults: &mut Faults) -> Sections {
     for (key, place) in files.iter().flat_map(|file| &file.sections) {
         match seen.get(key) {
             Some(first) if COUNCIL.contains(&&**key) || &**key == "geography" => {
-                faults.push(duplicate(key, place, first))
+                faults.push(duplicate(key, place, first));
             }
             Some(_) => {}
             None => drop(seen.insert(Arc::clone(key), place.clone())),

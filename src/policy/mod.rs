@@ -16,10 +16,14 @@ pub(crate) mod imagined;
 pub mod mask;
 mod merge;
 pub mod model;
+pub mod nftables;
 mod pattern;
 pub mod proof;
+mod residency;
 mod resolve;
 pub mod scenario;
+mod schema;
+mod trie;
 mod unserved;
 mod word;
 
@@ -28,6 +32,7 @@ pub use engine::{Engine, Opened};
 pub use expiry::ending;
 pub use mask::Masked;
 pub use model::Model;
+pub use schema::schema;
 pub use unserved::unserved;
 pub(crate) use word::digest;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use super::example::{Expectation, Scenario, ScenarioFlow};
+pub use super::example::{Expectation, Flaw, Scenario, ScenarioFlow};
 pub use super::guardrail::{Encryption, Guardrail, Guardrails, RoundTrip};
 
 use crate::flow::{Host, Identity, Method, Name, Timestamp};

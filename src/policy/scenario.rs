@@ -10,7 +10,8 @@ use crate::flow::{
 };
 use crate::policy::engine::{Engine, Opened, matches};
 use crate::policy::model::{
-    Expectation, Http, PathPattern, Protocol, Rule, Scenario, ScenarioFlow, SegmentPattern, System,
+    Expectation, Flaw, Http, PathPattern, Protocol, Rule, Scenario, ScenarioFlow, SegmentPattern,
+    System,
 };
 use crate::verdict::{Denied, Reason, Stage, Verdict};
 use crate::yaml::{Fault, Faults, Severity};
@@ -214,7 +215,7 @@ impl<'a> Imagined<'a> {
         let facts = self.facts;
         let named = facts.server_name.is_some() || facts.tls.is_some();
         match self.engine.protocol_of(facts.listener.as_ref(), source, server_name) {
-            _ if !facts.identities.is_empty() => Sight::Inside,
+            _ if !facts.identities.is_empty() || facts.flaw.is_some() => Sight::Inside,
             Some(Protocol::TlsPassthrough) => Sight::Hello,
             Some(Protocol::Tcp) if named => Sight::Hello,
             Some(Protocol::Tcp) => Sight::Bytes,
@@ -231,19 +232,32 @@ impl<'a> Imagined<'a> {
     }
 
     fn paper(self, source: IpAddr) -> Paper {
+        let mut certificate = self.certificate(source);
+        match self.facts.flaw {
+            Some(Flaw::Absent) => return Paper::Absent,
+            Some(Flaw::Untrusted) => certificate.chain = Chain::Untrusted,
+            Some(Flaw::Expired) => certificate.not_after = Timestamp::from_nanos(i64::MIN),
+            Some(Flaw::Revoked) => certificate.revocation = Revocation::Revoked,
+            Some(Flaw::Unlisted) => certificate.revocation = Revocation::Unknown,
+            None => {}
+        }
+        Paper::Presented(certificate)
+    }
+
+    fn certificate(self, source: IpAddr) -> Certificate {
         let own = || {
             let system = self.engine.system_of(source).and_then(|name| self.system(name));
             system.into_iter().filter_map(|system| system.identities.first()).cloned().collect()
         };
         let named = Some(self.facts.identities.clone()).filter(|names| !names.is_empty());
-        Paper::Presented(Certificate {
+        Certificate {
             identities: named.unwrap_or_else(own),
             chain: Chain::Trusted,
             not_before: Timestamp::from_nanos(i64::MIN),
             not_after: Timestamp::MAX,
             revocation: Revocation::NotKept,
             fingerprint: [0; 32],
-        })
+        }
     }
 
     /// What is named of the request, and the rest as a rule takes it that takes the named.
@@ -295,6 +309,9 @@ impl<'a> Imagined<'a> {
     }
 
     fn peer(self, server_name: &ServerName) -> Option<Peer> {
+        if self.facts.stranger {
+            return Some(Peer::Refused);
+        }
         let destination = self.engine.destination(host_of(server_name)?)?;
         Some(Peer::Verified(destination.system.identities.clone()))
     }

@@ -1,9 +1,9 @@
 //! What the language knows and this version's proxy cannot serve yet: said plainly before it is put in force, never
-//! half done. `check` accepts it.
+//! half done. `check` only warns of it.
 
 use super::model::{IndividualNumber, Model, RoundTrip, Rule};
 use crate::appliance::{Appliance, Mode};
-use crate::yaml::{Fault, Faults};
+use crate::yaml::{Fault, Faults, Place};
 
 /// A fault for everything that a running box would have to do and cannot.
 pub fn unserved(model: &Model, appliance: &Appliance) -> Faults {
@@ -37,7 +37,7 @@ fn rule(rule: &Rule) -> Vec<Fault> {
     faults
 }
 
-fn not_served(place: &crate::yaml::Place, what: &str) -> Fault {
-    let message = format!("this version cannot serve {what} yet; `check` accepts it");
+fn not_served(place: &Place, what: &str) -> Fault {
+    let message = format!("this version cannot serve {what} yet: `run` refuses it");
     Fault::error("not_served_yet", place, message)
 }

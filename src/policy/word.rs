@@ -1,12 +1,14 @@
 //! The words and small values of the law's files: what each may be.
 
+use serde_json::{Value, json};
+
 use super::model::{
-    Dial, Enforcement, IndividualNumber, PathPattern, Protocol, RoundTrip, Side, Zone,
+    Dial, Enforcement, Flaw, IndividualNumber, PathPattern, Protocol, RoundTrip, Side, Zone,
 };
 use super::pattern;
 use crate::flow::TlsVersion;
 use crate::verdict::Reason;
-use crate::yaml::{Scalar, Word, Written, Wrong, quoted, unknown_word};
+use crate::yaml::{Scalar, Shape, Word, Written, Wrong, quoted, text_shape, unknown_word};
 
 /// ISO 3166-1 alpha-2, upper case.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,6 +118,30 @@ pub(crate) fn digest(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
+/// What a scenario says is wrong with the client certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CertificateFlaw(pub(super) Flaw);
+
+impl Word for CertificateFlaw {
+    const DUE: &'static str = "a word for `certificate`";
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("absent", Self(Flaw::Absent)),
+        ("untrusted", Self(Flaw::Untrusted)),
+        ("expired", Self(Flaw::Expired)),
+        ("revoked", Self(Flaw::Revoked)),
+        ("unlisted", Self(Flaw::Unlisted)),
+    ];
+}
+
+/// What a scenario says of the upstream: only that it is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PeerWord;
+
+impl Word for PeerWord {
+    const DUE: &'static str = "a word for `peer`";
+    const WORDS: &'static [(&'static str, Self)] = &[("stranger", Self)];
+}
+
 /// Whether TLS may pass unterminated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passthrough {
@@ -170,4 +196,36 @@ impl Word for IndividualNumber {
     const DUE: &'static str = "a word for `individual_number`";
     const WORDS: &'static [(&'static str, Self)] =
         &[("permitted", Self::Permitted), ("forbidden", Self::Forbidden), ("unseen", Self::Unseen)];
+}
+
+impl Shape for Country {
+    fn shape() -> Value {
+        text_shape("a country, ISO 3166-1 alpha-2", "^[A-Z]{2}$")
+    }
+}
+
+impl Shape for Zone {
+    fn shape() -> Value {
+        let zone = "`Asia/Tokyo`, `UTC` or a fixed offset such as `+09:00`";
+        text_shape(zone, "^(Asia/Tokyo|UTC|[+-][0-9]{2}:[0-9]{2})$")
+    }
+}
+
+impl Shape for Sha256 {
+    fn shape() -> Value {
+        text_shape("64 hexadecimal digits, as `sha256sum` writes them", "^[0-9a-f]{64}$")
+    }
+}
+
+impl Shape for Reason {
+    fn shape() -> Value {
+        let codes: Vec<_> = Self::ALL.iter().map(|reason| reason.code()).collect();
+        json!({ "enum": codes, "description": "a reason; `sekisho reason CODE` explains it" })
+    }
+}
+
+impl Shape for PathPattern {
+    fn shape() -> Value {
+        text_shape("a path: `*` is one segment, `**` (last only) one or more", "^/")
+    }
 }

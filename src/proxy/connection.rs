@@ -14,15 +14,18 @@ use super::accept::{Admission, Arrival};
 use super::clock;
 use super::cut::Cut;
 use super::ended::Ended;
+pub(super) use super::facts::request_facts;
+use super::header::Way;
 use super::paper::Presented;
+use super::patience::Patience;
 use super::permit::Opened;
 use super::snapshot::Snapshot;
 use super::stream::Stream;
 use super::switch::Switched;
 use super::upstream::UpstreamPeer;
 use super::worker::Worker;
-use crate::flow::{Flow, Hello, Name, Paper, Request, ServerName, Timestamp};
-use crate::ledger::{Body, ClientFacts, ConnectionId, Entry, Receipt, RequestFacts, Unwritable};
+use crate::flow::{Flow, Hello, Host, Name, Paper, Request, ServerName, Timestamp};
+use crate::ledger::{Body, ClientFacts, ConnectionId, Entry, Receipt, Unwritable};
 use crate::metrics::{Outcome, RuleMetrics};
 use crate::policy::Masked;
 use crate::verdict::{Denied, Reason, Verdict};
@@ -51,6 +54,8 @@ pub(super) struct Connection {
     rule: OnceCell<(Name, Arc<RuleMetrics>)>,
     switched: RefCell<Option<Switched>>,
     relayed_to: OnceCell<(SocketAddr, Arc<UpstreamPeer>)>,
+    way: RefCell<Option<Rc<Way>>>,
+    patience: RefCell<Option<Patience>>,
     began: Instant,
     to_upstream: Cell<u64>,
     to_client: Cell<u64>,
@@ -84,6 +89,8 @@ impl Connection {
             rule: OnceCell::new(),
             switched: RefCell::default(),
             relayed_to: OnceCell::new(),
+            way: RefCell::default(),
+            patience: RefCell::default(),
             began: Instant::now(),
             to_upstream: Cell::new(0),
             to_client: Cell::new(0),
@@ -131,6 +138,30 @@ impl Connection {
     /// What it switches to, taken once.
     pub(super) fn take_switched(&self) -> Option<Switched> {
         self.switched.take()
+    }
+
+    /// What upstreams are told of it as requests to `host` come; the same for one after the other.
+    pub(super) fn way(&self, host: &Host) -> Option<Rc<Way>> {
+        let mut way = self.way.borrow_mut();
+        if way.as_ref().is_none_or(|known| known.host != *host) {
+            *way = Way::new(self.source.ip(), host.clone()).map(Rc::new);
+        }
+        way.clone()
+    }
+
+    /// A timer for the wait for an answer: the one of the wait before, where no other exchange has it.
+    pub(super) fn patience(&self, limit: Duration) -> Patience {
+        self.patience.take().map_or_else(|| Patience::new(limit), |known| known.renewed(limit))
+    }
+
+    /// The wait is over, another may follow.
+    pub(super) fn keep_patience(&self, patience: Patience) {
+        self.patience.replace(Some(patience));
+    }
+
+    /// No wait follows soon: the timer is given up.
+    pub(super) fn drop_patience(&self) {
+        self.patience.take();
     }
 
     /// From now on it is a relay to this judged address.
@@ -359,24 +390,4 @@ const fn is_upstreams(reason: Reason) -> bool {
         reason,
         Reason::UpstreamUnreachable | Reason::UpstreamIdentity | Reason::UpstreamFailed
     )
-}
-
-/// What the ledger says of a request.
-pub(super) fn request_facts(
-    snapshot: &Snapshot,
-    hello: Option<&Hello>,
-    request: &Request,
-) -> RequestFacts {
-    let engine = &snapshot.engine;
-    // The host is told only where it is not the server name that *opened* has already told.
-    let told = hello.is_some_and(|hello| match (&hello.server_name, &request.host) {
-        (ServerName::Name(name), Some(host)) => name == host,
-        (ServerName::Name(_) | ServerName::Missing | ServerName::Unusable, _) => false,
-    });
-    let host = request.host.as_ref().filter(|_| !told);
-    RequestFacts {
-        method: engine.mask_method(&request.method),
-        host: host.map(|host| engine.mask_host(host.as_str())),
-        path: engine.mask_path(&request.path),
-    }
 }

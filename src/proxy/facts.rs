@@ -1,17 +1,23 @@
-//! What the law looks at in a request: method, host, path, in their one normal form.
+//! What the law looks at in a request: method, host, path, in their one normal form; and what the ledger says of them.
 
 use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
 use http::{Method as HttpMethod, Version};
 
 use super::header::{self, Malformed};
-use crate::flow::{Method, Path, Request};
+use super::snapshot::Snapshot;
+use crate::flow::{Hello, Host, Method, Path, Request, ServerName};
+use crate::ledger::RequestFacts;
 
-/// The facts of a request that came to `port`.
+/// The facts of a request that came to `port` of a connection whose server name is `expected`.
 ///
 /// # Errors
 /// What is malformed, in our own words: it could be read in two ways.
-pub(super) fn request(parts: &Parts, port: u16) -> Result<Request, &'static str> {
+pub(super) fn request(
+    parts: &Parts,
+    port: u16,
+    expected: Option<&Host>,
+) -> Result<Request, &'static str> {
     let method = Method::parse(parts.method.as_str());
     let method = method.map_err(|_other| "the method is not a token of at most 32 characters")?;
     if parts.version == Version::HTTP_2 {
@@ -20,7 +26,7 @@ pub(super) fn request(parts: &Parts, port: u16) -> Result<Request, &'static str>
     let authority = header::authority(parts).map_err(Malformed::description)?;
     Ok(Request {
         method,
-        host: header::host(authority, port),
+        host: header::host(authority, port, expected),
         path: path(parts)?,
         upgrade: is_upgrade(parts),
     })
@@ -44,6 +50,26 @@ fn is_upgrade(parts: &Parts) -> bool {
     parts.method == HttpMethod::CONNECT || nominated || parts.headers.contains_key(UPGRADE)
 }
 
+/// What the ledger says of a request.
+pub(super) fn request_facts(
+    snapshot: &Snapshot,
+    hello: Option<&Hello>,
+    request: &Request,
+) -> RequestFacts {
+    let engine = &snapshot.engine;
+    // The host is told only where it is not the server name that *opened* has already told.
+    let told = hello.is_some_and(|hello| match (&hello.server_name, &request.host) {
+        (ServerName::Name(name), Some(host)) => name == host,
+        (ServerName::Name(_) | ServerName::Missing | ServerName::Unusable, _) => false,
+    });
+    let host = request.host.as_ref().filter(|_| !told);
+    RequestFacts {
+        method: engine.mask_method(&request.method),
+        host: host.map(|host| engine.mask_host(host.as_str())),
+        path: engine.mask_path(&request.path),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use http::Request;
@@ -60,7 +86,7 @@ mod tests {
             builder = builder.header(*name, *value);
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
-        let facts = request(&parts, 8443);
+        let facts = request(&parts, 8443, None);
         let seen = facts.as_ref().map(|facts| {
             (facts.host.as_ref().map(crate::flow::Host::as_str), facts.path.as_str(), facts.upgrade)
         });

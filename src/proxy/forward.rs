@@ -14,7 +14,6 @@ use super::connection::{Connection, request_facts};
 use super::exchange::Exchange;
 use super::header::{self, Hop};
 use super::http::{Aborted, Stopped};
-use super::patience::Patience;
 use super::permit::RequestPermit;
 use super::pool::{Checkout, SendError, Taken};
 use super::route::{Blocked, Pooled, Switching, route};
@@ -242,10 +241,10 @@ impl Passage<'_> {
     fn prepare(&self, parts: &mut Parts, is_prepared: bool) -> Result<(), Stopped> {
         let judged = self.work.judged;
         let mismatch = || Stopped::denied(Denied::plain(Reason::HostMismatch, Stage::Request));
+        let way = self.work.connection.way(judged.host.as_ref().ok_or_else(mismatch)?);
         let hop = Hop {
-            appliance: &self.work.snapshot.appliance.name,
-            source: self.work.connection.source,
-            host: judged.host.as_ref().ok_or_else(mismatch)?,
+            via: &self.work.snapshot.via,
+            way: way.as_deref().ok_or_else(mismatch)?,
             version: if self.checkout.is_http2() { Version::HTTP_2 } else { Version::HTTP_11 },
         };
         let made = if is_prepared {
@@ -263,15 +262,13 @@ impl Passage<'_> {
         RequestBody::new(body, stream, sent, limit)
     }
 
-    fn response_timeout(&self) -> Patience {
-        Patience::new(self.work.snapshot.response_timeout(&self.allowed.rule))
-    }
-
     async fn send(&mut self, permit: RequestPermit, request: http::Request<RequestBody>) -> Sent {
-        let mut patience = self.response_timeout();
+        let connection = self.work.connection;
+        let limit = self.work.snapshot.response_timeout(&self.allowed.rule);
+        let mut patience = connection.patience(limit);
         let stream = Rc::clone(self.registered.stream());
         let sending = std::pin::pin!(self.checkout.send(permit, request));
-        tokio::select! {
+        let sent = tokio::select! {
             biased;
             sent = sending => match (sent, stream.cut.reason()) {
                 (Ok(response), _) => Sent::Head(response),
@@ -281,7 +278,9 @@ impl Passage<'_> {
             },
             reason = stream.cut.thrown() => Sent::Cut(reason),
             () = patience.elapsed(|| stream.progress()) => Sent::TimedOut,
-        }
+        };
+        connection.keep_patience(patience);
+        sent
     }
 
     fn answer(self, response: Response<Incoming>) -> Response<ResponseBody> {

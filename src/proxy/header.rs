@@ -1,11 +1,11 @@
 //! The fields of a message that is passed on: what belongs to one hop goes, who passed it comes, what a
 //! client says of itself is not believed. Framing is `wire`'s and hyper's.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, FORWARDED, HOST, HeaderMap, HeaderName,
-    HeaderValue, TE, TRANSFER_ENCODING, UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, FORWARDED, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::request::Parts;
 use http::uri::{Authority, InvalidUri, PathAndQuery, Scheme, Uri};
@@ -73,20 +73,37 @@ impl Malformed {
     }
 }
 
-/// Takes away what belongs to the hop the message came by (RFC 9110 §7.6.1), in either direction. `Trailer` and
-/// `TE: trailers` stay: trailers are passed on.
-pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
-    for name in nominated(headers) {
-        headers.remove(name);
+/// Takes away what belongs to the hop the message came by (RFC 9110 §7.6.1), in either direction, and what is `so`, in
+/// one look at the names: most messages have nothing of it. `Trailer` and `TE: trailers` stay: trailers are passed on.
+fn strip(headers: &mut HeaderMap, is_so: impl Fn(&str) -> bool) {
+    let goes = |name: &HeaderName| {
+        let text = name.as_str();
+        // As CGI does, `_` is read as `-`.
+        is_hop_by_hop(text)
+            || is_so(text)
+            || (text.contains('_') && {
+                let dashed = text.replace('_', "-");
+                dashed == "proxy" || dashed.starts_with("proxy-") || is_so(&dashed)
+            })
+    };
+    let mut found = headers.keys().filter(|name| goes(name)).cloned().peekable();
+    if found.peek().is_none() {
+        return;
     }
+    let mut names: Vec<HeaderName> = found.collect();
     let trailers = takes_trailers(headers);
-    for name in [CONNECTION, KEEP_ALIVE, TE, TRANSFER_ENCODING, UPGRADE] {
+    names.extend(nominated(headers));
+    for name in names {
         headers.remove(name);
     }
-    remove_where(headers, |name| name == "proxy" || name.starts_with("proxy-"));
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
+}
+
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(name, "connection" | "keep-alive" | "te" | "transfer-encoding" | "upgrade" | "proxy")
+        || name.starts_with("proxy-")
 }
 
 /// The fields that `Connection` names and may take away.
@@ -107,18 +124,6 @@ fn takes_trailers(headers: &HeaderMap) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','));
     tokens.any(|token| token.trim().eq_ignore_ascii_case("trailers"))
-}
-
-/// Takes away every field whose name, with `_` read as `-` as CGI does, is so.
-fn remove_where(headers: &mut HeaderMap, is_so: impl Fn(&str) -> bool) {
-    let so = |name: &&HeaderName| {
-        let text = name.as_str();
-        is_so(text) || (text.contains('_') && is_so(&text.replace('_', "-")))
-    };
-    let names: Vec<HeaderName> = headers.keys().filter(so).cloned().collect();
-    for name in names {
-        headers.remove(name);
-    }
 }
 
 /// Refuses what no HTTP/2 message may have (RFC 9113 §8.2.2).
@@ -151,8 +156,12 @@ pub(crate) fn authority(request: &Parts) -> Result<&str, Malformed> {
 }
 
 /// The host of an authority in the compared form: without the listener's own `port`, lower-cased, without a trailing
-/// dot. `None` where it is an address, has another port, or is no name.
-pub(crate) fn host(authority: &str, port: u16) -> Option<Host> {
+/// dot. `None` where it is an address, has another port, or is no name. Nearly always it is the one that is `expected`,
+/// letter by letter.
+pub(crate) fn host(authority: &str, port: u16, expected: Option<&Host>) -> Option<Host> {
+    if let Some(expected) = expected.filter(|expected| expected.as_str() == authority) {
+        return Some(expected.clone());
+    }
     let name = match authority.rsplit_once(':') {
         Some((name, digits)) if !digits.starts_with('+') && digits.parse() == Ok(port) => name,
         Some(_) => return None,
@@ -161,15 +170,54 @@ pub(crate) fn host(authority: &str, port: u16) -> Option<Host> {
     Host::parse(name).ok()
 }
 
-/// What is told to the upstream of the way a request came.
+/// How this box names itself behind the others that passed a message (RFC 9110 §7.6.3); made once for a law.
+#[derive(Debug)]
+pub(crate) struct Via {
+    http1: Option<HeaderValue>,
+    http2: Option<HeaderValue>,
+}
+
+impl Via {
+    /// The names of the box `appliance`.
+    pub(crate) fn new(appliance: &Name) -> Self {
+        let value = |version| HeaderValue::try_from(format!("{version} {appliance}")).ok();
+        Self { http1: value("1.1"), http2: value("2") }
+    }
+
+    /// Stands for the hop that the message came by.
+    fn append(&self, headers: &mut HeaderMap, received: Version) {
+        let value = if received == Version::HTTP_2 { &self.http2 } else { &self.http1 };
+        if let Some(value) = value {
+            headers.append(VIA, value.clone());
+        }
+    }
+}
+
+/// What is told to an upstream of the way requests came: the same for all that one client asks of one host.
+#[derive(Debug)]
+pub(crate) struct Way {
+    /// The host that was asked for and judged.
+    pub host: Host,
+    authority: HeaderValue,
+    forwarded: HeaderValue,
+}
+
+impl Way {
+    /// From `source` to `host`. `None` cannot be: neither has a character that a field may not have.
+    pub(crate) fn new(source: IpAddr, host: Host) -> Option<Self> {
+        let authority = HeaderValue::from_str(host.as_str()).ok()?;
+        let forwarded = HeaderValue::try_from(forwarded(source, &host)).ok()?;
+        Some(Self { host, authority, forwarded })
+    }
+}
+
+/// The hop that a request goes by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Hop<'a> {
-    /// The name of this box.
-    pub appliance: &'a Name,
-    /// The client.
-    pub source: SocketAddr,
-    /// The host that was asked for and judged.
-    pub host: &'a Host,
+    /// This box.
+    pub via: &'a Via,
+    /// The way up to it.
+    pub way: &'a Way,
     /// The version the upstream is spoken to in.
     pub version: Version,
 }
@@ -180,15 +228,10 @@ pub(crate) struct Hop<'a> {
 /// # Errors
 /// Where path and query do not make a target; cannot be after [`Path::parse`] and hyper's own look at the query.
 pub(crate) fn forward(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(), InvalidUri> {
-    let received = request.version;
     let headers = &mut request.headers;
-    strip_hop_by_hop(headers);
-    headers.remove(EXPECT);
-    remove_where(headers, is_not_believed);
-    if let Ok(value) = HeaderValue::try_from(forwarded(hop.source.ip(), hop.host)) {
-        headers.insert(FORWARDED, value);
-    }
-    append_via(headers, received, hop.appliance);
+    strip(headers, |name| name == "expect" || is_not_believed(name));
+    headers.insert(FORWARDED, hop.way.forwarded.clone());
+    hop.via.append(headers, request.version);
     aim(request, path, hop)
 }
 
@@ -197,22 +240,32 @@ pub(crate) fn forward(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result
 /// # Errors
 /// As [`forward`].
 pub(crate) fn aim(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(), InvalidUri> {
-    request.uri = target(path, request.uri.query(), hop)?;
+    if !is_aimed(&request.uri, path, hop.version) {
+        request.uri = target(path, request.uri.query(), hop)?;
+    }
     request.version = hop.version;
     let headers = &mut request.headers;
-    headers.remove(HOST);
-    headers.remove(CONNECTION);
-    if hop.version < Version::HTTP_2 {
-        if let Ok(host) = HeaderValue::from_str(hop.host.as_str()) {
-            headers.insert(HOST, host);
-        }
+    let is_http1 = hop.version < Version::HTTP_2;
+    if is_http1 {
+        headers.insert(HOST, hop.way.authority.clone());
         join_cookies(headers);
+    } else {
+        headers.remove(HOST);
+    }
+    if headers.contains_key(TE) {
+        headers.remove(CONNECTION);
         // RFC 9110 §10.1.4: `TE` is for this hop only and says so.
-        if headers.contains_key(TE) {
+        if is_http1 {
             headers.insert(CONNECTION, HeaderValue::from_static("te"));
         }
     }
     Ok(())
+}
+
+/// Whether the target is already the one to send: an origin-form of HTTP/1.1 whose path came in its normal form.
+fn is_aimed(target: &Uri, path: &Path, version: Version) -> bool {
+    let is_origin = target.scheme().is_none() && target.authority().is_none();
+    version < Version::HTTP_2 && is_origin && target.path() == path.as_str()
 }
 
 /// HTTP/2 may cut `Cookie` into crumbs, HTTP/1.1 knows one field (RFC 9113 §8.2.3).
@@ -269,28 +322,22 @@ pub(crate) fn switch(headers: &mut HeaderMap, protocol: HeaderValue) {
 /// Takes out of trailers, in either direction, what only a head may have (RFC 9110 §6.5.1): framing, routing,
 /// credentials, and what a head is cleaned of.
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
-    strip_hop_by_hop(trailers);
-    let head_only = |name: &str| END_TO_END.contains(&name) || name == "te" || name == "expect";
-    remove_where(trailers, |name| head_only(name) || is_not_believed(name));
+    let head_only = |name: &str| END_TO_END.contains(&name) || name == "expect";
+    strip(trailers, |name| head_only(name) || is_not_believed(name));
+    trailers.remove(TE);
 }
 
+/// Whether a name is one of [`NOT_BELIEVED`], or of the `X-Forwarded` family. Most names are told by their first letter.
 fn is_not_believed(name: &str) -> bool {
-    NOT_BELIEVED.contains(&name) || name.starts_with("x-forwarded")
+    matches!(name.as_bytes().first(), Some(b'c' | b'f' | b't' | b'x'))
+        && (NOT_BELIEVED.contains(&name) || name.starts_with("x-forwarded"))
 }
 
 /// Turns the upstream's answer into the one that is passed on.
-pub(crate) fn backward(headers: &mut HeaderMap, received: Version, appliance: &Name) {
-    strip_hop_by_hop(headers);
+pub(crate) fn backward(headers: &mut HeaderMap, received: Version, via: &Via) {
+    strip(headers, |name| name == "te");
     headers.remove(TE);
-    append_via(headers, received, appliance);
-}
-
-/// Adds this box behind the others that passed the message (RFC 9110 §7.6.3).
-fn append_via(headers: &mut HeaderMap, received: Version, appliance: &Name) {
-    let version = if received == Version::HTTP_2 { "2" } else { "1.1" };
-    if let Ok(value) = HeaderValue::try_from(format!("{version} {appliance}")) {
-        headers.append(VIA, value);
-    }
+    via.append(headers, received);
 }
 
 /// An address of IPv6 needs brackets, and so quotes (RFC 7239 §6).
@@ -311,7 +358,7 @@ fn target(path: &Path, query: Option<&str>, hop: &Hop<'_>) -> Result<Uri, Invali
     parts.path_and_query = Some(PathAndQuery::try_from(text)?);
     if hop.version == Version::HTTP_2 {
         parts.scheme = Some(Scheme::HTTPS);
-        parts.authority = Some(Authority::try_from(hop.host.as_str())?);
+        parts.authority = Some(Authority::try_from(hop.way.host.as_str())?);
     }
     // Scheme and authority stand together or not at all, so the parts always fit.
     Ok(Uri::from_parts(parts).unwrap_or_default())
@@ -323,7 +370,7 @@ mod tests {
     use http::{HeaderMap, HeaderName, HeaderValue, Request, Version};
 
     use super::{
-        Hop, Malformed, authority, backward, check_http2, forward, frame, host, strip_hop_by_hop,
+        Hop, Malformed, Via, Way, authority, backward, check_http2, forward, frame, host, strip,
         strip_trailers,
     };
     use crate::flow::{Host, Name, Path};
@@ -350,14 +397,21 @@ mod tests {
         fields.join(" | ")
     }
 
+    fn via(appliance: &str) -> Via {
+        Via::new(&Name::parse(appliance).unwrap())
+    }
+
+    fn way(source: &str, host: &str) -> Way {
+        Way::new(source.parse().unwrap(), Host::parse(host).unwrap()).unwrap()
+    }
+
     #[test]
     fn crumbs_of_a_cookie_become_one_field_and_a_body_is_framed() {
         let request = Request::builder().version(Version::HTTP_2).uri("/x").method("GET");
         let request = request.header("cookie", "a=1").header("cookie", "b=2").body(()).unwrap();
         let (mut parts, ()) = request.into_parts();
-        let (appliance, host) = (Name::parse("edge").unwrap(), Host::parse("a.example").unwrap());
-        let source = "10.0.0.1:1".parse().unwrap();
-        let hop = Hop { appliance: &appliance, source, host: &host, version: Version::HTTP_11 };
+        let (via, way) = (via("edge"), way("10.0.0.1", "a.example"));
+        let hop = Hop { via: &via, way: &way, version: Version::HTTP_11 };
         forward(&mut parts, &Path::parse("/x").unwrap(), &hop).unwrap();
         frame(&mut parts);
         let cookies: Vec<_> = parts.headers.get_all("cookie").iter().collect();
@@ -390,7 +444,7 @@ mod tests {
         ];
         for (before, after) in table {
             let mut headers = map(before);
-            strip_hop_by_hop(&mut headers);
+            strip(&mut headers, |_| false);
             assert_eq!(listed(&headers), after, "{before}");
         }
     }
@@ -451,7 +505,9 @@ mod tests {
         ];
         for (text, due) in table {
             let due = due.map(|name| Host::parse(name).unwrap());
-            assert_eq!(host(text, 8443), due, "{text}");
+            for expected in [None, Host::parse("a.example").ok(), Host::parse("b.example").ok()] {
+                assert_eq!(host(text, 8443, expected.as_ref()), due, "{text}");
+            }
         }
     }
 
@@ -461,27 +517,26 @@ mod tests {
 
     #[test]
     fn who_passed_it_is_said_by_us_alone() {
-        let (appliance, host) =
-            (Name::parse("edge-1").unwrap(), Host::parse("chukan.example").unwrap());
+        let via = via("edge-1");
         let path = Path::parse("/exchange/%7ea").unwrap();
         let table = [
             (
                 Version::HTTP_11,
-                "10.13.10.5:5000",
+                "10.13.10.5",
                 "/exchange/~a?q=%7e",
                 "accept: x | connection: te | forwarded: for=10.13.10.5;proto=https;host=chukan.example \
                  | host: chukan.example | te: trailers | via: 1.0 old | via: 1.1 edge-1",
             ),
             (
                 Version::HTTP_2,
-                "[2001:db8::5]:5000",
+                "2001:db8::5",
                 "https://chukan.example/exchange/~a?q=%7e",
                 "accept: x | forwarded: for=\"[2001:db8::5]\";proto=https;host=chukan.example \
                  | te: trailers | via: 1.0 old | via: 1.1 edge-1",
             ),
             (
                 Version::HTTP_2,
-                "[::ffff:10.13.10.5]:5000",
+                "::ffff:10.13.10.5",
                 "https://chukan.example/exchange/~a?q=%7e",
                 "accept: x | forwarded: for=10.13.10.5;proto=https;host=chukan.example \
                  | te: trailers | via: 1.0 old | via: 1.1 edge-1",
@@ -489,12 +544,8 @@ mod tests {
         ];
         for (version, source, target, fields) in table {
             let mut sent = request(Version::HTTP_11, "/exchange/%7ea?q=%7e", OWN);
-            let hop = Hop {
-                appliance: &appliance,
-                source: source.parse().unwrap(),
-                host: &host,
-                version,
-            };
+            let way = way(source, "chukan.example");
+            let hop = Hop { via: &via, way: &way, version };
             forward(&mut sent, &path, &hop).unwrap();
             assert_eq!(sent.uri.to_string(), target);
             assert_eq!(sent.version, version);
@@ -505,7 +556,7 @@ mod tests {
     #[test]
     fn an_answer_says_who_passed_it_back() {
         let mut headers = map("connection: close | te: trailers | server: x | via: 1.1 far");
-        backward(&mut headers, Version::HTTP_2, &Name::parse("edge-1").unwrap());
+        backward(&mut headers, Version::HTTP_2, &via("edge-1"));
         assert_eq!(listed(&headers), "server: x | via: 1.1 far | via: 2 edge-1");
     }
 

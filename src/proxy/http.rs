@@ -18,7 +18,7 @@ use super::route::Blocked;
 use super::snapshot::Snapshot;
 use super::wire::Answer;
 use super::{facts, header};
-use crate::flow::Request;
+use crate::flow::{Hello, Request};
 use crate::verdict::{Denied, Reason, Stage};
 
 /// The exchange was cut: there is no answer, the stream is reset or the connection closed.
@@ -79,7 +79,9 @@ async fn answer_to(
     if version == Version::HTTP_2 && head_size(&parts) > snapshot.limits().header_size {
         return Ok(refuse(connection, &snapshot, Stopped::too_large(), None, answer).await);
     }
-    let judged = match facts::request(&parts, connection.to_address.port()) {
+    let hello = connection.hello();
+    let expected = hello.as_deref().and_then(Hello::host);
+    let judged = match facts::request(&parts, connection.to_address.port(), expected) {
         Ok(judged) => judged,
         Err(malformed) => {
             let stopped = Stopped::malformed(malformed);
@@ -98,7 +100,7 @@ async fn answer_to(
     let received = response.version();
     let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let protocol = response.headers().get(UPGRADE).filter(|_| switched).cloned();
-    header::backward(response.headers_mut(), received, &snapshot.appliance.name);
+    header::backward(response.headers_mut(), received, &snapshot.via);
     if let Some(protocol) = protocol {
         header::switch(response.headers_mut(), protocol);
     }

@@ -52,7 +52,7 @@ where
             return Box::pin(end(connection, guard, turn)).await;
         }
         if let Some(ended) = parked(connection, &mut guard).await {
-            return finish(guard, ended).await;
+            return Box::pin(finish(guard, ended)).await;
         }
     }
 }
@@ -70,7 +70,6 @@ where
     });
     let mut hyper = http1::Builder::new()
         .keep_alive(true)
-        .max_headers(128)
         .max_buf_size(buffer_size(connection))
         .serve_connection(TokioIo::new(guard), service);
     let mut draining = false;
@@ -118,6 +117,7 @@ where
 {
     let idle = connection.worker.snapshot().idle_timeout(connection.rule());
     let rest = idle.saturating_sub(PARK_AFTER);
+    connection.drop_patience();
     tokio::select! {
         biased;
         reason = connection.cut.thrown() => Some(Ended::Cut(reason)),
@@ -136,7 +136,7 @@ where
 {
     if let (Turn::Done(true), Some(switched)) = (&turn, connection.take_switched()) {
         let (said, stream) = guard.into_parts();
-        return switched.relay(connection, Prefixed::new(said.freeze(), stream)).await;
+        return Box::pin(switched.relay(connection, Prefixed::new(said.freeze(), stream))).await;
     }
     let exchange = Rc::clone(guard.exchange());
     match turn {

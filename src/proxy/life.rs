@@ -27,7 +27,8 @@ use crate::verdict::{Denied, Reason, Stage, Verdict};
 
 /// A client whose handshake is done.
 struct Shaken {
-    stream: TlsStream<Socket>,
+    /// Boxed: it is handed on, and would otherwise take its place in the task once more.
+    stream: Box<TlsStream<Socket>>,
     protocol: Protocol,
     alpn: Option<Alpn>,
 }
@@ -41,21 +42,21 @@ struct Unshaken {
 /// Carries one connection until it ends.
 pub(super) async fn live(connection: Rc<Connection>, stream: StdStream) {
     let Some(shaken) = Box::pin(handshake(&connection, stream)).await else { return };
-    let admitted = identify(&connection, &shaken).await;
+    let admitted = Box::pin(identify(&connection, &shaken)).await;
     let ended = match (shaken.protocol, admitted) {
         (Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp, true) => {
             Box::pin(relayed(&connection, shaken.stream)).await
         }
         (Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp, false) => {
-            turn_away(shaken.stream).await
+            Box::pin(turn_away(shaken.stream)).await
         }
         // On `https` a refusal is said in HTTP, to the first request, also when it came before.
         (Protocol::Https, _) if shaken.alpn == Some(Alpn::H2) => {
-            http2::serve(&connection, Box::new(shaken.stream)).await
+            Box::pin(http2::serve(&connection, shaken.stream)).await
         }
-        (Protocol::Https, _) => http1::serve(&connection, Box::new(shaken.stream)).await,
+        (Protocol::Https, _) => http1::serve(&connection, shaken.stream).await,
     };
-    connection.close(ended).await;
+    Box::pin(connection.close(ended)).await;
 }
 
 async fn handshake(connection: &Rc<Connection>, stream: StdStream) -> Option<Shaken> {
@@ -98,6 +99,7 @@ async fn shake(connection: &Rc<Connection>, stream: TcpStream) -> Result<Shaken,
         Protocol::Tls | Protocol::TlsPassthrough | Protocol::Tcp => &listener.plain,
     };
     let stream = start.into_stream(Arc::clone(config)).await.map_err(|error| broken(&error))?;
+    let stream = Box::new(stream);
     let (_, session) = stream.get_ref();
     let (version, alpn) = tls::agreed(session);
     let mut hello = connection.hello().as_deref().cloned().ok_or_else(gone)?;
@@ -174,12 +176,12 @@ async fn open(connection: &Rc<Connection>, verdict: Verdict, protocol: Protocol)
 }
 
 /// A `tls` passage has no words for a refusal: it ends in order, so that the client's own log says something.
-async fn turn_away(mut stream: TlsStream<Socket>) -> Ended {
+async fn turn_away(mut stream: Box<TlsStream<Socket>>) -> Ended {
     socket::linger(&mut stream, 64 << 10, Duration::from_secs(1)).await;
     Ended::Refused
 }
 
-async fn relayed(connection: &Rc<Connection>, stream: TlsStream<Socket>) -> Ended {
+async fn relayed(connection: &Rc<Connection>, stream: Box<TlsStream<Socket>>) -> Ended {
     let snapshot = connection.worker.snapshot();
     let mut flow = connection.flow(clock::now());
     let routed = tokio::select! {
@@ -214,4 +216,24 @@ async fn record_blocked(connection: &Rc<Connection>, blocked: Blocked) {
     };
     let snapshot = connection.worker.snapshot();
     let _reference = connection.refuse(&snapshot, denied, None, None).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::live;
+
+    /// What every client connection occupies for as long as it lives, in bytes, TLS and buffers apart (they are boxed).
+    const TASK_MAX: usize = 1024;
+
+    /// The size of the future that `make` makes, without making one.
+    fn size_of_future<A, B, F: Future>(_make: impl FnOnce(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_task_of_a_connection_stays_small() {
+        let size = size_of_future(live);
+        assert!(size <= TASK_MAX, "{size} bytes");
+        assert!(size > 0);
+    }
 }

@@ -5,11 +5,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{Context, SHA256};
 use rustls_pki_types::CertificateDer;
 
 use crate::flow::{Paper, Timestamp};
-use crate::tls::TrustStore;
+use crate::tls::{self, TrustStore};
 
 /// How many verified chains a worker remembers.
 const REMEMBERED_MAX: usize = 1024;
@@ -26,7 +25,7 @@ pub(super) struct Presented {
 /// What a worker remembers.
 #[derive(Debug, Default)]
 pub(super) struct Papers {
-    verified: RefCell<HashMap<[u8; 32], Arc<Presented>>>,
+    verified: RefCell<HashMap<[u8; 64], Arc<Presented>>>,
 }
 
 impl Papers {
@@ -66,14 +65,10 @@ fn verify(chain: &[CertificateDer<'_>], trust: &TrustStore, now: Timestamp) -> P
     Presented { chain, paper: Arc::new(paper) }
 }
 
-fn key(chain: &[CertificateDer<'_>], trust: &TrustStore) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    context.update(&trust.fingerprint());
-    for certificate in chain {
-        context.update(&certificate.len().to_be_bytes());
-        context.update(certificate);
-    }
-    let mut key = [0; 32];
-    key.copy_from_slice(context.finish().as_ref());
+fn key(chain: &[CertificateDer<'_>], trust: &TrustStore) -> [u8; 64] {
+    let mut key = [0; 64];
+    let (of_trust, of_chain) = key.split_at_mut(32);
+    of_trust.copy_from_slice(&trust.fingerprint());
+    of_chain.copy_from_slice(&tls::chain_digest(chain));
     key
 }

@@ -19,6 +19,13 @@ impl Patience {
         Self { limit, timer: None }
     }
 
+    /// The same timer for the next wait of the same task: while waits follow each other nothing is set or cleared.
+    pub(super) fn renewed(self, limit: Duration) -> Self {
+        // One that is set for later than it is due would fire too late; one that is set for earlier is moved when it fires.
+        let timer = self.timer.filter(|_| limit >= self.limit);
+        Self { limit, timer }
+    }
+
     /// Still waiting since `from`; ready when that has lasted for the limit.
     pub(super) fn poll_elapsed(&mut self, cx: &mut Context<'_>, from: Instant) -> Poll<()> {
         let deadline = from + self.limit;

@@ -1,6 +1,7 @@
 //! From an admitted flow to an upstream connection: every candidate address is judged, then dialled or taken
 //! from the pool. Failover goes along judged endpoints only.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::pool::{Checkout, Dialling, Key, Taken};
 use super::slot::Slot;
 use super::snapshot::{Snapshot, UpstreamLeg};
 use super::upstream::{self, Bound, Dialled, UpstreamError};
-use crate::flow::{Flow, Peer, ServerName};
+use crate::flow::{Flow, Peer};
 use crate::ledger::Body;
 use crate::metrics::Leg;
 use crate::policy::Masked;
@@ -76,7 +77,7 @@ pub(super) async fn route<R: Reach>(
     let Some(leg) = destination(snapshot, flow) else { return Err(nowhere(snapshot, flow)) };
     let leg = Arc::clone(leg);
     let mut blocked = None;
-    for endpoint in preferred(connection, &leg) {
+    for endpoint in preferred(connection, &leg).iter().copied() {
         flow.endpoint = Some(endpoint);
         match snapshot.engine.decide(flow) {
             Verdict::Allow(allowed) => {
@@ -109,10 +110,7 @@ pub(super) async fn route<R: Reach>(
 }
 
 fn destination<'a>(snapshot: &'a Snapshot, flow: &Flow) -> Option<&'a Arc<UpstreamLeg>> {
-    match &flow.hello.as_ref()?.server_name {
-        ServerName::Name(name) => snapshot.upstream(snapshot.engine.destination(name)?.name),
-        ServerName::Missing | ServerName::Unusable => None,
-    }
+    snapshot.upstream(flow.hello.as_ref()?.host()?)
 }
 
 /// There is nowhere to go: the law says why.
@@ -126,9 +124,12 @@ fn nowhere(snapshot: &Snapshot, flow: &Flow) -> Blocked {
 }
 
 /// The endpoints in the law's order, those that were dead a moment ago behind the others.
-fn preferred(connection: &Connection, leg: &UpstreamLeg) -> Vec<SocketAddr> {
-    let mut endpoints = leg.endpoints.clone();
-    endpoints.sort_by_key(|endpoint| connection.worker.pool.is_shunned(*endpoint));
+fn preferred<'a>(connection: &Connection, leg: &'a UpstreamLeg) -> Cow<'a, [SocketAddr]> {
+    let pool = &connection.worker.pool;
+    let mut endpoints = Cow::from(&leg.endpoints);
+    if endpoints.iter().any(|endpoint| pool.is_shunned(*endpoint)) {
+        endpoints.to_mut().sort_by_key(|endpoint| pool.is_shunned(*endpoint));
+    }
     endpoints
 }
 

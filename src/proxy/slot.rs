@@ -17,8 +17,9 @@ pub(super) struct Slots {
     places: Mutex<HashMap<SocketAddr, Arc<Places>>>,
 }
 
+/// The places of one endpoint.
 #[derive(Debug, Default)]
-struct Places {
+pub(super) struct Places {
     taken: AtomicU32,
     wanted: AtomicU32,
     freed: Notify,
@@ -47,19 +48,15 @@ impl Slots {
         Some(Slot { places, metrics: self.metrics.clone(), system: system.clone(), endpoint })
     }
 
-    /// Queues for a place: from now on [`Slots::is_wanted`] tells the pools to give one up.
+    /// Queues for a place: from now on [`Places::is_wanted`] tells the pools to give one up.
     pub(super) fn queue(&self, endpoint: SocketAddr) -> Queued {
         let places = self.places(endpoint);
         places.wanted.fetch_add(1, Ordering::AcqRel);
         Queued(places)
     }
 
-    /// Whether somebody waits for a place.
-    pub(super) fn is_wanted(&self, endpoint: SocketAddr) -> bool {
-        self.places(endpoint).wanted.load(Ordering::Acquire) > 0
-    }
-
-    fn places(&self, endpoint: SocketAddr) -> Arc<Places> {
+    /// The places of an endpoint.
+    pub(super) fn places(&self, endpoint: SocketAddr) -> Arc<Places> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(places.entry(endpoint).or_default())
     }
@@ -70,6 +67,13 @@ impl Drop for Slot {
         self.metrics.upstream_closed(&self.system, self.endpoint);
         self.places.taken.fetch_sub(1, Ordering::AcqRel);
         self.places.freed.notify_one();
+    }
+}
+
+impl Places {
+    /// Whether somebody waits for one.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire) > 0
     }
 }
 

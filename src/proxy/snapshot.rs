@@ -1,13 +1,16 @@
 //! One law in force with everything it needs: taken once per stage, swapped whole, never changed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{Context, SHA256};
+// What is stored comes from box and law alone: no client can make keys collide.
+use rustc_hash::FxHashMap as HashMap;
 use rustls_pki_types::ServerName;
 
+use super::header::Via;
 use super::upstream::UpstreamPeer;
 use crate::appliance::{Appliance, Limits, Line, Mode};
 use crate::flow::{Host, Name, Peer, Timestamp, TlsVersion};
@@ -27,8 +30,10 @@ pub struct Snapshot {
     pub digest: PolicyDigest,
     /// The box.
     pub appliance: Arc<Appliance>,
+    /// How this box names itself to those it passes messages to.
+    pub(super) via: Via,
     listeners: HashMap<Name, Arc<ListenerTls>>,
-    upstreams: HashMap<Name, Arc<UpstreamLeg>>,
+    upstreams: HashMap<Host, Arc<UpstreamLeg>>,
 }
 
 /// How a listener that terminates TLS does it.
@@ -96,6 +101,7 @@ impl Snapshot {
             engine: Arc::clone(&loaded.law.engine),
             digest: loaded.digest,
             appliance: Arc::new(loaded.appliance.clone()),
+            via: Via::new(&loaded.appliance.name),
             listeners,
             upstreams,
         })
@@ -110,13 +116,14 @@ impl Snapshot {
         self.listeners.get(name)
     }
 
-    pub(super) fn upstream(&self, system: &Name) -> Option<&Arc<UpstreamLeg>> {
-        self.upstreams.get(system)
+    /// How the system of this server name is reached.
+    pub(super) fn upstream(&self, server_name: &Host) -> Option<&Arc<UpstreamLeg>> {
+        self.upstreams.get(server_name)
     }
 
     /// What an upstream that was dialled earlier is under the trust, the lists and the clock of now.
     pub(super) fn peer(&self, peer: &UpstreamPeer, now: Timestamp) -> Peer {
-        let leg = self.upstreams.get(&peer.system);
+        let leg = self.upstreams.values().find(|leg| leg.system == peer.system);
         match leg.map(|leg| leg.expected.verify(&peer.chain, &leg.host, now)) {
             Some(Ok(())) => Peer::Verified(peer.identities.clone()),
             Some(Err(_)) | None => Peer::Refused,
@@ -148,7 +155,7 @@ struct Building<'a> {
 
 impl Building<'_> {
     fn listeners(&mut self) -> HashMap<Name, Arc<ListenerTls>> {
-        let mut built = HashMap::new();
+        let mut built = HashMap::default();
         for (name, listener) in &self.loaded.appliance.listeners {
             let Mode::Reverse { certificate, clients } = &listener.mode else { continue };
             if let Some(tls) = self.listener(certificate, clients, &listener.place) {
@@ -175,12 +182,12 @@ impl Building<'_> {
         })
     }
 
-    fn upstreams(&mut self) -> HashMap<Name, Arc<UpstreamLeg>> {
-        let mut built = HashMap::new();
+    fn upstreams(&mut self) -> HashMap<Host, Arc<UpstreamLeg>> {
+        let mut built = HashMap::default();
         for (name, system) in &self.loaded.law.engine.model().systems {
             let Some(upstream) = &system.upstream else { continue };
             if let Some(leg) = self.upstream(name, system, upstream) {
-                built.insert(name.clone(), Arc::new(leg));
+                built.insert(leg.host.clone(), Arc::new(leg));
             }
         }
         built

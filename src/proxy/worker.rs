@@ -21,6 +21,7 @@ use super::snapshot::Snapshot;
 use super::{judge, life};
 use crate::flow::Name;
 use crate::metrics::RuleMetrics;
+use crate::tls;
 use crate::verdict::Reason;
 
 /// Sweeps, of one a second, between two looks at everything that is live.
@@ -199,6 +200,7 @@ pub(super) fn run(
     load: &AtomicUsize,
 ) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tls::draw_entropy();
     LocalSet::new()
         .block_on(&runtime, work(Rc::new(Worker::new(shared)), arrivals, commands, load));
     Ok(())

@@ -82,15 +82,15 @@ impl Hole {
     pub fn text(&self, lang: Lang, clock: Clock) -> String {
         let (ja, en) = match self {
             Self::Unverified(what) => (
-                format!("台帳を検証できていません（{what}）"),
+                format!("記録簿を検証できていません（{what}）"),
                 format!("a ledger could not be verified ({what})"),
             ),
             Self::Altered(name) => (
-                format!("台帳に改変の跡があります（{name}）"),
+                format!("記録簿に改変の跡があります（{name}）"),
                 format!("a ledger is altered ({name})"),
             ),
             Self::Untold(name) => (
-                format!("台帳が改変されていないことを確認できません（{name}）"),
+                format!("記録簿が改変されていないことを確認できません（{name}）"),
                 format!("it cannot be told whether a ledger is altered ({name})"),
             ),
             Self::Unsigned(count) => (
@@ -102,7 +102,10 @@ impl Hole {
                 format!("{} entries were lost, as gap entries say", grouped(*count)),
             ),
             Self::Unknown(count) => (
-                format!("正常でない停止などが{}回あり、失われた記録の数が分かりません", grouped(*count)),
+                format!(
+                    "正常でない停止などが{}回あり、失われた記録の数が分かりません",
+                    grouped(*count)
+                ),
                 format!("{} unclean stops or torn lines do not say what was lost", grouped(*count)),
             ),
             Self::Stepped(count) => (
@@ -111,7 +114,10 @@ impl Hole {
             ),
             Self::Begins(first) => (
                 format!("記録は{}から始まり、それより前は分かりません", clock.moment(*first)),
-                format!("the records begin at {}; before it nothing is known", clock.moment(*first)),
+                format!(
+                    "the records begin at {}; before it nothing is known",
+                    clock.moment(*first)
+                ),
             ),
             Self::Empty => ("記録がありません".to_owned(), "there are no records".to_owned()),
             Self::Runs => (
@@ -185,7 +191,8 @@ mod tests {
         check(book(|book| book.unsigned = 2), &none, 20, &[Hole::Unsigned(2)]);
         let why = |book: &mut Book| book.findings = Err("no key".into());
         check(book(why), &none, 20, &[Hole::Unverified("ledger: no key".into())]);
-        let gaps = Tally { lost: 3, unknown: 1, steps: 2, ..Tally::default() };
+        let mut gaps = Tally::default();
+        (gaps.lost, gaps.unknown, gaps.steps) = (3, 1, 2);
         check(book(|_| {}), &gaps, 20, &[Hole::Lost(3), Hole::Unknown(1), Hole::Stepped(2)]);
     }
 

@@ -56,6 +56,32 @@ impl Lang {
     }
 }
 
+/// A code of the ledger in a reader's words; what has none stays as it was recorded.
+pub fn word(lang: Lang, code: &str) -> &str {
+    let found = WORDS.iter().find(|(known, _)| *known == code);
+    found.map_or(code, |(_, said)| said.of(lang))
+}
+
+const WORDS: &[(&str, Said)] = &[
+    ("accept", Said { ja: "受付", en: "at the door" }),
+    ("arrival", Said { ja: "到着（アドレス）", en: "arrival, by address" }),
+    ("hello", Said { ja: "TLSの開始", en: "start of TLS" }),
+    ("identity", Said { ja: "証明書", en: "certificate" }),
+    ("request", Said { ja: "要求", en: "request" }),
+    ("dial", Said { ja: "接続先", en: "destination" }),
+    ("peer", Said { ja: "相手の証明書", en: "the peer's certificate" }),
+    ("accepted", Said { ja: "採用", en: "accepted" }),
+    ("refused", Said { ja: "却下", en: "refused" }),
+    ("disk", Said { ja: "規則のファイル", en: "the law's files" }),
+    ("archive", Said { ja: "保管した版", en: "the archive" }),
+    ("status", Said { ja: "状態の表示", en: "status shown" }),
+    ("reload", Said { ja: "規則の再読込", en: "reload of the law" }),
+    ("stop", Said { ja: "停止", en: "stop" }),
+    ("prune", Said { ja: "保存期間を過ぎた記録の削除", en: "entries removed in their time" }),
+    ("seal", Said { ja: "記録簿の終了", en: "ledger sealed" }),
+    ("done", Said { ja: "完了", en: "done" }),
+];
+
 /// A moment in a zone.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
@@ -119,7 +145,11 @@ pub fn size(bytes: u64) -> String {
         name = unit.next();
     }
     let name = name.copied().unwrap_or("EiB");
-    if bytes < 1024 || whole >= 100 { format!("{whole} {name}") } else { format!("{whole}.{tenths} {name}") }
+    if bytes < 1024 || whole >= 100 {
+        format!("{whole} {name}")
+    } else {
+        format!("{whole}.{tenths} {name}")
+    }
 }
 
 #[cfg(test)]
@@ -130,9 +160,10 @@ mod tests {
     #[test]
     fn numbers_are_written_for_people() {
         assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([0, 1023, 1024, 1536, 8 << 20, 300 << 30].map(size), [
-            "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "8.0 MiB", "300 GiB"
-        ]);
+        assert_eq!(
+            [0, 1023, 1024, 1536, 8 << 20, 300 << 30].map(size),
+            ["0 B", "1023 B", "1.0 KiB", "1.5 KiB", "8.0 MiB", "300 GiB"]
+        );
         assert_eq!(size(u64::MAX), "15.9 EiB");
     }
 
@@ -140,7 +171,10 @@ mod tests {
     fn moments_are_those_of_the_laws_zone() {
         let tokyo = Clock { offset: 32_400 };
         let late = Timestamp::parse("2026-11-21T15:00:00Z").unwrap();
-        assert_eq!((tokyo.moment(late), tokyo.zone()), ("2026-11-22 00:00:00".into(), "+09:00".into()));
+        assert_eq!(
+            (tokyo.moment(late), tokyo.zone()),
+            ("2026-11-22 00:00:00".into(), "+09:00".into())
+        );
         assert_eq!(Clock::date_of_day(tokyo.day(late)), "2026-11-22");
     }
 }

@@ -247,7 +247,9 @@ impl Tally {
     fn opened(&mut self, record: &Record) {
         add(&mut self.versions, record.fact("tls").unwrap_or("-"), 1);
         let names = record.facts.get("identities").and_then(serde_json::Value::as_array);
-        for name in names.into_iter().flatten().filter_map(serde_json::Value::as_str) {
+        // Of a key's pin nothing is recorded but that there was one.
+        let names = names.into_iter().flatten().filter_map(serde_json::Value::as_str);
+        for name in names.filter(|name| !name.ends_with(":*")) {
             if self.identities.len() < LIST_MAX || self.identities.contains_key(name) {
                 let until = record.fact("not_after").map(str::to_owned);
                 self.identities.insert(name.to_owned(), until);
@@ -352,7 +354,10 @@ mod tests {
     fn a_period_is_counted_by_rule_site_day_and_reason() {
         let at = |text| Timestamp::parse(text).unwrap();
         let scope = Scope {
-            period: Period { from: at("2026-11-22T00:00:00+09:00"), to: at("2026-11-24T00:00:00+09:00") },
+            period: Period {
+                from: at("2026-11-22T00:00:00+09:00"),
+                to: at("2026-11-24T00:00:00+09:00"),
+            },
             clock: Clock { offset: 32_400 },
             sites: [("10.200.1.10:443".into(), "tokyo".into())].into(),
         };
@@ -366,7 +371,11 @@ mod tests {
         assert_eq!(tally.days[&first], Day { passed: 1, refused: 0 });
         assert_eq!(tally.days[&(first + 1)], Day { passed: 0, refused: 41 });
         assert_eq!((tally.reverse.count, tally.reverse.listed.len()), (41, 1));
-        assert_eq!((tally.refused_in_all(), tally.refused_for(&["method"])), (41, 0), "after the period");
+        assert_eq!(
+            (tally.refused_in_all(), tally.refused_for(&["method"])),
+            (41, 0),
+            "after the period"
+        );
         assert_eq!((tally.lost, tally.unknown, tally.steps, tally.gaps.count), (3, 1, 1, 3));
         assert_eq!(tally.entries, 7);
     }

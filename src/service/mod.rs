@@ -24,6 +24,7 @@ mod running;
 mod signal;
 mod start;
 mod status;
+mod summary;
 mod task;
 
 #[cfg(test)]

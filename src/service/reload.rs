@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::restart;
 use super::running::{InForce, Origin, Running};
+use super::summary;
 use crate::ledger::{Body, PolicyDigest};
 use crate::metrics;
 use crate::policy::Masked;
@@ -118,7 +119,7 @@ impl Running {
         let offered = loaded.digest;
         let refuse = |faults| Refused { offered: Some(offered), faults };
         self.keep(&loaded).await.map_err(refuse)?;
-        if let Err(faults) = self.record_acceptance(offered).await {
+        if let Err(faults) = self.record_acceptance(&loaded).await {
             self.keep(&self.in_force().loaded).await.map_err(refuse)?;
             return Err(refuse(faults));
         }
@@ -160,9 +161,12 @@ impl Running {
     }
 
     /// Nothing passes under a law whose beginning is not recorded.
-    async fn record_acceptance(&self, offered: PolicyDigest) -> std::result::Result<(), Faults> {
+    async fn record_acceptance(&self, loaded: &Loaded) -> std::result::Result<(), Faults> {
         let message = "the ledger cannot be written, and no law begins unrecorded";
-        match self.append(offered, accepted_policy(offered, Origin::Disk)).await {
+        let before = self.in_force().loaded;
+        let changes = summary::changes(&before, loaded);
+        let body = accepted_policy(loaded.digest, Origin::Disk, Some((before.digest, changes)));
+        match self.append(loaded.digest, body).await {
             Ok(_receipt) => Ok(()),
             Err(_) => Err(fault("ledger_unwritable", message.to_owned())),
         }
@@ -231,11 +235,18 @@ fn refusal(refused: &Refused) -> Body {
     refused_policy(refused.offered, &refused.faults)
 }
 
-/// The ledger's entry of a law that is in force from here on.
-pub(super) fn accepted_policy(digest: PolicyDigest, origin: Origin) -> Body {
+/// The ledger's entry of a law that is in force from here on; with the one before it, and what is different.
+pub(super) fn accepted_policy(
+    digest: PolicyDigest,
+    origin: Origin,
+    before: Option<(PolicyDigest, Vec<Masked>)>,
+) -> Body {
+    let (was, changes) = before.unzip();
     Body::Policy {
         accepted: true,
         offered: Some(digest),
+        was,
+        changes: changes.unwrap_or_default(),
         origin: Masked::own(origin.word()),
         faults: 0,
         first: Vec::new(),
@@ -247,6 +258,8 @@ pub(super) fn refused_policy(offered: Option<PolicyDigest>, faults: &Faults) -> 
     Body::Policy {
         accepted: false,
         offered,
+        was: None,
+        changes: Vec::new(),
         origin: Masked::own("disk"),
         faults: u32::try_from(errors(faults).count()).unwrap_or(u32::MAX),
         first: errors(faults).take(RECORDED_MAX).map(recorded).collect(),

@@ -138,7 +138,7 @@ async fn record_start(running: &Running, refused: Option<&Faults>) {
         tracing::error!(faults = %text, policy = %loaded.digest, "the law on disk is faulty; the last accepted one runs");
         bodies.push(reload::refused_policy(None, faults));
     }
-    bodies.push(reload::accepted_policy(loaded.digest, origin));
+    bodies.push(reload::accepted_policy(loaded.digest, origin, None));
     for body in bodies {
         if running.append(loaded.digest, body).await.is_err() {
             tracing::error!("the start could not be recorded: the ledger cannot be written");

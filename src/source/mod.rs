@@ -63,6 +63,67 @@ pub fn trust(model: &policy::Model) -> BTreeMap<Name, TrustStore> {
     settled(read).unwrap_or_default()
 }
 
+/// What judging needs where nothing is served: no key of the box is read.
+#[derive(Debug)]
+pub struct ToJudge {
+    /// The box, where there is one.
+    pub appliance: Option<Appliance>,
+    /// The law.
+    pub law: Law,
+    /// The law's trust, as far as its files are there.
+    pub trust: BTreeMap<Name, TrustStore>,
+    /// SHA-256 over names and bytes of the law's files.
+    pub digest: PolicyDigest,
+}
+
+/// Reads box and law from disk, to judge by them only.
+///
+/// # Errors
+/// Every fault of box and law in one go.
+pub fn load_to_judge(box_file: &Path) -> Result<ToJudge, Faults> {
+    settled(|desk| {
+        let file = law::box_file(desk, box_file)?;
+        let appliance = appliance::understand(&file)?;
+        let files = law::files(desk, &appliance.policies, &file)?;
+        to_judge(desk, &files, Some(appliance))
+    })
+}
+
+/// Reads a law alone, to judge by it at the desk.
+///
+/// # Errors
+/// Every fault of the law in one go.
+pub fn load_law_to_judge(directory: &Path) -> Result<ToJudge, Faults> {
+    let files = load_law(directory)?;
+    settled(|desk| to_judge(desk, &files, None))
+}
+
+fn to_judge(
+    desk: &mut Desk,
+    files: &[SourceFile],
+    appliance: Option<Appliance>,
+) -> Result<ToJudge, Faults> {
+    let law = policy::understand(files, appliance.as_ref())?;
+    // A certificate whose trust is not at hand leaves a flow undecided, which is said where it happens.
+    let trust = material::trust(desk, &law.engine.model().trust, &mut Faults::new());
+    Ok(ToJudge { appliance, law, trust, digest: digest(files) })
+}
+
+/// Reads box and law without certificates and lists, for what needs only their texts.
+///
+/// # Errors
+/// Every fault in one go.
+pub fn load_texts(box_file: &Path) -> Result<(Appliance, Law), Faults> {
+    settled(|desk| {
+        let file = law::box_file(desk, box_file)?;
+        let appliance = appliance::understand(&file)?;
+        let files = law::files(desk, &appliance.policies, &file)?;
+        let files = law::with_geography(desk, files);
+        let law = policy::understand(&files, Some(&appliance))?;
+        Ok((appliance, law))
+    })
+}
+
 /// As [`load`], where the council's file has to be the pinned one.
 ///
 /// # Errors
@@ -128,8 +189,9 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use super::{Archive, Loaded, load};
+    use super::{Archive, Loaded, Pin, load, load_pinned, pinned};
     use crate::flow::Revocation;
+    use crate::ledger::PolicyDigest;
     use crate::tls::fixture::{Authority, San, now};
     use crate::yaml::Faults;
 
@@ -202,6 +264,53 @@ mod tests {
         let keys = loaded.files.iter().filter(|file| file.name.ends_with(".key"));
         assert_eq!(keys.count(), 0);
         assert!(codes(&loaded.law.warnings).contains(&"key_readable"));
+    }
+
+    #[test]
+    fn another_councils_file_than_the_pinned_one_is_never_taken() {
+        let desk = Desk::new();
+        let loaded = desk.load().unwrap();
+        let digits = PolicyDigest(loaded.guardrails);
+        let pin = Pin::parse(&format!("sha256:{digits}")).unwrap();
+        assert!(load_pinned(&desk.at("box.yaml"), Some(&pin)).is_ok());
+        // A comment is a change, too: what was approved is the file.
+        let council = fs::read_to_string(desk.at("tokyo/00-council.yaml")).unwrap();
+        desk.write("tokyo/00-council.yaml", &format!("{council}# \n"));
+        let faults = load_pinned(&desk.at("box.yaml"), Some(&pin)).unwrap_err();
+        assert_eq!(codes(&faults), ["guardrails_pinned"]);
+        assert!(desk.load().is_ok());
+        // Under the pin the archive's copy is asked the same.
+        let archive = Archive::open(&desk.at("state"));
+        archive.keep(&desk.load().unwrap()).unwrap();
+        let archived = archive.load_last().and_then(|loaded| pinned(loaded, Some(&pin)));
+        assert_eq!(codes(&archived.unwrap_err()), ["guardrails_pinned"]);
+    }
+
+    #[test]
+    fn a_geography_file_is_read_archived_and_its_swap_is_a_fault() {
+        let desk = Desk::new();
+        fs::create_dir(desk.at("geography")).unwrap();
+        let text = "# Date: 2026-02-01\n8.8.8.0/24 JP\n";
+        desk.write("geography/list.txt", text);
+        let sum = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+        let sum = PolicyDigest(sum.as_ref().try_into().unwrap());
+        let law = format!(
+            "version: 1\ngeography: {{ file: ../geography/list.txt, sha256: \"{sum}\", age_max: 90d }}\n"
+        );
+        desk.write("tokyo/40-geography.yaml", &law);
+        let loaded = desk.load().unwrap();
+        assert!(loaded.law.engine.model().geography.is_some());
+        let files = super::load_law(&desk.at("tokyo")).unwrap();
+        assert_eq!(super::digest(&files), loaded.digest);
+        let archive = Archive::open(&desk.at("state"));
+        archive.keep(&loaded).unwrap();
+        desk.write("geography/list.txt", &text.replace("JP", "AU"));
+        assert_eq!(codes(&desk.load().unwrap_err())[0], "geography_digest");
+        assert!(archive.load_last().unwrap().law.engine.model().geography.is_some());
+        let files = archive.law(loaded.digest).unwrap();
+        assert!(files.iter().any(|file| file.name.ends_with("list.txt")));
+        fs::remove_file(desk.at("geography/list.txt")).unwrap();
+        assert_eq!(codes(&desk.load().unwrap_err())[0], "file_missing");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The upstream's leg: a client configuration that knows whom it expects and refuses anybody else inside the
 //! handshake, before our certificate is shown.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -11,6 +11,7 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use super::peer;
 use super::provider::provider;
 use super::{Credential, MaterialError, TrustStore, protocol_versions, protocols, unusable};
 use crate::flow::{Certificate, Chain, Host, Identity, Revocation, Timestamp, TlsVersion};
@@ -44,16 +45,23 @@ pub fn originate(
 
 /// Whom an upstream must prove to be. Asked in the handshake, and again of live connections when the law, a list or
 /// the clock has changed.
+///
+/// What a chain says under one trust is found out once and remembered: most upstreams show the same chain at every
+/// dial. Its dates, and those of the lists, are judged every time.
 #[derive(Debug, Clone)]
 pub struct Expected {
     trust: TrustStore,
     identities: Arc<[Identity]>,
+    known: Arc<Mutex<HashMap<[u8; 32], Arc<Certificate>>>>,
 }
+
+/// How many chains are remembered; an upstream has a handful.
+const KNOWN_MAX: usize = 64;
 
 impl Expected {
     /// One of `identities`, by a chain to `trust`.
     pub fn new(trust: TrustStore, identities: &[Identity]) -> Self {
-        Self { trust, identities: Arc::from(identities) }
+        Self { trust, identities: Arc::from(identities), known: Arc::default() }
     }
 
     /// Verifies a presented chain, leaf first: that it leads to the trust, that all of it is in its dates and on no
@@ -67,7 +75,7 @@ impl Expected {
         server_name: &Host,
         now: Timestamp,
     ) -> Result<(), CertificateError> {
-        let certificate = self.trust.server_certificate(chain, now);
+        let certificate = self.certificate(chain, now);
         judge_path(&certificate, now)?;
         let named = certificate.identities.contains(&Identity::Dns(server_name.clone()));
         if !named {
@@ -79,6 +87,22 @@ impl Expected {
         } else {
             Err(CertificateError::ApplicationVerificationFailure)
         }
+    }
+
+    fn certificate(&self, chain: &[CertificateDer<'_>], now: Timestamp) -> Arc<Certificate> {
+        let digest = peer::chain_digest(chain);
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(certificate) = known().get(&digest) {
+            return Arc::clone(certificate);
+        }
+        // Not under the lock: other workers' handshakes go on meanwhile.
+        let certificate = Arc::new(self.trust.server_certificate(chain, now));
+        let mut known = known();
+        if known.len() >= KNOWN_MAX {
+            known.clear();
+        }
+        known.insert(digest, Arc::clone(&certificate));
+        certificate
     }
 }
 

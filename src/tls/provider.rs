@@ -28,6 +28,13 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
+/// Makes this thread ready to shake hands. The first random number of a process, and to a lesser degree of a thread,
+/// waits for a tenth of a second of entropy: better before there is anybody to wait with it.
+pub fn draw_entropy() {
+    // Where there is none, the first handshake fails and says so.
+    let _unready = aws_lc_rs::rand::fill(&mut [0; 32]);
+}
+
 #[cfg(test)]
 mod tests {
     use rustls::SignatureScheme;

@@ -13,6 +13,7 @@ mod parse;
 mod place;
 mod read;
 mod render;
+mod shape;
 mod value;
 
 pub use compare::{folded, suggest};
@@ -24,6 +25,7 @@ pub(crate) use node::{Kind, Node};
 pub(crate) use parse::parse;
 pub(crate) use place::joined;
 pub(crate) use read::{At, Keys, Mapped, Named, Nullable, Read, mapping};
+pub(crate) use shape::{KeyShape, Shape, document as schema, mapping_shape, text as text_shape};
 pub(crate) use value::{
     Count, Moment, Scalar, Size, Version, Word, Written, Wrong, quoted, unknown_word,
 };

@@ -210,19 +210,22 @@ pub(crate) trait Mapped {
     fn lacks(&self, key: &str) -> bool;
 }
 
-/// Declares a mapping of the file as a struct with the same keys. What is written wrongly or left out is `None`;
-/// keys that are `checked` must be right but say nothing more.
+/// Declares a mapping of the file as a struct with the same keys, and the same keys as a part of the JSON Schema: both
+/// come from this one list. What is written wrongly or left out is `None`; keys that are `checked` must be right but say
+/// nothing more.
 macro_rules! mapping {
     (
-        $(#[$doc:meta])* $name:ident { $($need:ident $key:ident: $type:ty,)+ }
-        $(checked { $($rule:ident $checked:ident: $kind:ty,)+ })?
+        $(#[doc = $doc:literal])+ $name:ident {
+            $($(#[doc = $note:literal])+ $need:ident $key:ident: $type:ty,)+
+        }
+        $(checked { $($(#[doc = $remark:literal])+ $rule:ident $checked:ident: $kind:ty,)+ })?
     ) => {
-        $(#[$doc])*
+        $(#[doc = $doc])+
         #[derive(Debug)]
         pub(crate) struct $name {
             pub(crate) place: crate::yaml::Place,
             pub(crate) written: Vec<std::sync::Arc<str>>,
-            $(pub(crate) $key: Option<$type>,)+
+            $($(#[doc = $note])+ pub(crate) $key: Option<$type>,)+
         }
 
         impl crate::yaml::Mapped for $name {
@@ -244,6 +247,25 @@ macro_rules! mapping {
                 $($(drop(keys.$rule::<$kind>(stringify!($checked)));)+)?
                 keys.finish();
                 Some(read)
+            }
+        }
+
+        impl crate::yaml::Shape for $name {
+            fn shape() -> serde_json::Value {
+                crate::yaml::mapping_shape(concat!($($doc),+), vec![
+                    $(crate::yaml::KeyShape {
+                        key: stringify!($key),
+                        need: stringify!($need),
+                        note: concat!($($note),+),
+                        shape: <$type as crate::yaml::Shape>::shape(),
+                    },)+
+                    $($(crate::yaml::KeyShape {
+                        key: stringify!($checked),
+                        need: stringify!($rule),
+                        note: concat!($($remark),+),
+                        shape: <$kind as crate::yaml::Shape>::shape(),
+                    },)+)?
+                ])
             }
         }
     };

@@ -1,5 +1,8 @@
 """Reads a ledger as a stranger would: JSON lines and nothing else."""
 
+import base64
+import collections
+import hashlib
 import json
 import pathlib
 import re
@@ -78,6 +81,61 @@ def synced(log, address, port):
     print(f"note: {checked} connects, each after the fdatasync that covers its opened and dialled entries")
 
 
+def root(leaves):
+    """MTH of RFC 6962, as it is defined."""
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\x01" + root(leaves[:split]) + root(leaves[split:])).digest()
+
+
+def signed(directory):
+    """Every checkpoint is the root of so many lines; gives how many the newest covers, and how many there are."""
+    lines = b"".join(segment.read_bytes() for segment in sorted(pathlib.Path(directory).glob("*.jsonl")))
+    leaves = [hashlib.sha256(b"\x00" + line).digest() for line in lines.splitlines()]
+    notes = (pathlib.Path(directory) / "checkpoints").read_text().split("\n\n")[:-1:2]
+    for note in notes:
+        _, size, head = note.split("\n")
+        assert root(leaves[: int(size)]) == base64.b64decode(head), f"the root of {size} entries is another"
+    return int(notes[-1].split("\n")[1]), len(notes)
+
+
+def asked(all_entries):
+    return [e["facts"] for e in all_entries if e["kind"] == "operation" and e["facts"]["call"] == "status"]
+
+
+def accounted(directory, calls, name):
+    """Each call is an entry or is counted in a gap entry, and a stop has signed all of it."""
+    all_entries = entries(directory)
+    gaps = [e for e in all_entries if e["kind"] == "gap"]
+    assert gaps and all(e["facts"]["cause"] == "unwritable" for e in gaps), f"gaps: {gaps}"
+    assert all(e["facts"]["since"] <= e["at"] for e in gaps), f"gaps: {gaps}"
+    kept, lost = len(asked(all_entries)), sum(e["facts"]["lost"] for e in gaps)
+    assert lost > 0, "nothing was lost: the fault did not show"
+    # What was waived under `continue` although it reached the disk later is counted as lost all the same.
+    assert kept <= int(calls) <= kept + lost, f"{calls} calls, {kept} entries, {lost} counted as lost"
+    covered, checkpoints = signed(directory)
+    assert covered == len(all_entries), f"{covered} of {len(all_entries)} entries are signed"
+    print(f"note: {name}: {calls} calls, {kept} entries, {lost} counted as lost in {len(gaps)} gaps; {checkpoints} checkpoints")
+
+
+def survived(directory, answered):
+    """Every answered call is an entry, every kill is a gap entry, every checkpoint holds."""
+    all_entries = entries(directory)
+    kept = collections.Counter(facts["pid"] for facts in asked(all_entries))
+    calls = collections.Counter(int(line) for line in pathlib.Path(answered).read_text().split())
+    missing = calls - kept
+    assert calls.total() > 100, f"only {calls.total()} calls were answered"
+    assert not missing, f"answered and not recorded: {missing}"
+    boots = {e["boot"] for e in all_entries}
+    ended = {e["boot"] for e in all_entries if e["kind"] == "stop"}
+    unclean = [e for e in all_entries if e["kind"] == "gap" and e["facts"]["cause"] == "unclean stop"]
+    assert len(unclean) == len(boots - ended), f"{len(boots)} boots, {len(ended)} stops, {len(unclean)} gaps"
+    covered, checkpoints = signed(directory)
+    assert covered == len(all_entries), f"{covered} of {len(all_entries)} entries are signed"
+    print(f"note: {len(unclean)} kills, {calls.total()} answered calls, all recorded; {len(all_entries)} entries under {checkpoints} checkpoints")
+
+
 def number(call):
     return re.match(r"\w+\((\d+)", call).group(1)
 
@@ -95,4 +153,4 @@ def silent(*paths):
 
 
 if __name__ == "__main__":
-    {"killed": killed, "synced": synced, "silent": silent}[sys.argv[1]](*sys.argv[2:])
+    {"killed": killed, "synced": synced, "silent": silent, "accounted": accounted, "survived": survived}[sys.argv[1]](*sys.argv[2:])

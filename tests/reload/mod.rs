@@ -106,6 +106,11 @@ fn only_what_a_new_law_refuses_is_cut() {
         assert!(cut.is_err(), "its path is in no rule any more");
         assert_eq!(kept.unwrap().sha256, Pattern::sha256(3_000_000));
         site.entry(0, "refused", Some("path")).await;
+        let first = site.entry(0, "policy", None).await;
+        let second = site.entry(first.seq, "policy", None).await;
+        assert_eq!(second.entry["facts"]["was"], first.entry["facts"]["offered"]);
+        let changes = second.entry["facts"]["changes"].to_string();
+        assert!(changes.contains(": paths\""), "what is different is recorded: {changes}");
     });
 }
 
@@ -136,6 +141,9 @@ fn a_revoked_client_is_cut_within_a_second_and_its_neighbour_is_byte_exact() {
                 }
             );
             assert!(ended.0.is_err(), "{speak:?}");
+            let policy = site.entry(mark, "policy", None).await;
+            let changes = policy.entry["facts"]["changes"].to_string();
+            assert!(changes.contains("revocation lists replaced"), "{changes}");
             let took = ended.1.saturating_duration_since(asked);
             assert!(took < Duration::from_secs(1), "{took:?}");
             assert_eq!(whole.unwrap().sha256, Pattern::sha256(3_000_000));

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::super::{Config, show};
 use super::Trouble;
 use crate::appliance::Appliance;
+use crate::cli::{Config, show};
 use crate::ledger;
 use crate::ledger::note::VerifierKey;
 

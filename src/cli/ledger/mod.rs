@@ -3,6 +3,7 @@
 mod key;
 mod prometheus;
 mod proof;
+mod redecide;
 mod seal;
 mod show;
 mod verify;

@@ -212,7 +212,10 @@ mod tests {
         url
     }
 
-    fn answer(series: &[(&str, &str, &str, &[(u32, &str)])]) -> String {
+    /// Name, part, instance, samples.
+    type Row<'a> = (&'a str, &'a str, &'a str, &'a [(u32, &'a str)]);
+
+    fn answer(series: &[Row<'_>]) -> String {
         let series: Vec<_> = series
             .iter()
             .map(|(name, part, instance, values)| {

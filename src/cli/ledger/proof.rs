@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::super::{Config, Format, complain, show};
 use super::{Trouble, Which, given_key, key};
+use crate::cli::{Config, Format, complain, show};
 use crate::ledger::Record;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::prove::{self, ProofError, Proven};

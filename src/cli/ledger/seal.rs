@@ -5,8 +5,8 @@ use std::time::SystemTime;
 
 use clap::Args;
 
-use super::super::{Config, NOT_RUN, complain, show};
 use super::Trouble;
+use crate::cli::{Config, NOT_RUN, complain, show};
 use crate::flow::Timestamp;
 use crate::ledger::note::encode;
 use crate::ledger::seal::{Sealing, seal};
@@ -27,7 +27,10 @@ pub(super) struct Arguments {
 }
 
 /// Seals.
-#[expect(clippy::disallowed_methods, reason = "this is the edge: the one reading of the clock of this command")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the edge: the one reading of the clock of this command"
+)]
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Trouble> {
     let appliance = arguments.config.read()?;
     if arguments.confirm != appliance.name.as_str() {

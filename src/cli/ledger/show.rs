@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::super::{Format, complain};
 use super::{Trouble, Which};
+use crate::cli::{Format, complain};
 use crate::flow::Timestamp;
 use crate::ledger::Record;
 use crate::ledger::show::{Chooser, Feed, Selection};

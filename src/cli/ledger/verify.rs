@@ -8,10 +8,10 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::{Format, show};
 use super::prometheus::{self, Question};
 use super::proof::key_of;
-use super::{Trouble, Which};
+use super::{Trouble, Which, redecide};
+use crate::cli::{Format, show};
 use crate::ledger::note::{VerifierKey, encode};
 use crate::ledger::verify::{
     Damage, Doubt, Findings, Harm, Outcome, Place, Progress, Witness, held_in, verify,
@@ -24,7 +24,7 @@ const FORMAT: &str = "sekisho.ledger.verify/1";
 /// What is changed together with every checkpoint, by somebody who has the signing key, only a head that is kept
 /// elsewhere shows: `--against`, `--prometheus`.
 ///
-/// Exit codes: 0 intact; 1 altered; 2 cannot be read; 3 incomplete: it cannot be told.
+/// Exit codes: 0 intact; 1 altered, or a law that says otherwise; 2 cannot be read; 3 incomplete: it cannot be told.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -44,6 +44,9 @@ pub(super) struct Arguments {
     /// How far back Prometheus is asked
     #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = range, requires = "prometheus")]
     range: String,
+    /// Ask the law of its time, as the box has archived it, about every entry again, and list what differs
+    #[arg(long)]
+    re_decide: bool,
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -60,18 +63,38 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Trouble> {
     let directory = arguments.which.directory()?;
     let key = key_of(arguments.key.as_deref(), &arguments.which.config)?;
     let witnesses = witnesses(arguments, &key)?;
-    let mut bar = Bar::new();
+    let bar = Bar::new();
     let found = verify((&directory, &key), &witnesses, &mut |progress| bar.show(progress));
     bar.end();
     let found = found.map_err(|error| format!("cannot read the ledger: {error}"))?;
+    let again = if arguments.re_decide {
+        Some(redecide::run(&directory, &arguments.which.config.read()?)?)
+    } else {
+        None
+    };
+    let again = again.as_ref();
     show(&match arguments.format {
-        Format::Text => text(&found, &key, witnesses.len()),
-        Format::Json => format!("{:#}", json(&found, &key)),
+        Format::Text => [text(&found, &key, witnesses.len())]
+            .into_iter()
+            .chain(again.map(redecide::text))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        Format::Json => {
+            let mut value = json(&found, &key);
+            if let (Some(object), Some(again)) = (value.as_object_mut(), again) {
+                object.insert("re_decided".to_owned(), redecide::json(again));
+            }
+            format!("{value:#}")
+        }
     });
+    let differs = again.is_some_and(|again| again.differing > 0);
+    let is_untold = again.is_some_and(redecide::is_incomplete);
     Ok(ExitCode::from(match found.outcome() {
-        Outcome::Intact => 0,
         Outcome::Altered => 1,
+        Outcome::Intact | Outcome::Incomplete if differs => 1,
         Outcome::Incomplete => 3,
+        Outcome::Intact if is_untold => 3,
+        Outcome::Intact => 0,
     }))
 }
 
@@ -213,7 +236,7 @@ impl Bar {
         Self { is_shown: io::stderr().is_terminal() }
     }
 
-    fn show(&mut self, Progress { done, of, entries }: Progress) {
+    fn show(&self, Progress { done, of, entries }: Progress) {
         if !self.is_shown || of == 0 {
             return;
         }
@@ -222,7 +245,7 @@ impl Bar {
         drop(write!(io::stderr(), "\r[{full}{rest}] {entries} entries"));
     }
 
-    fn end(&mut self) {
+    fn end(&self) {
         if self.is_shown {
             drop(write!(io::stderr(), "\r\x1b[K"));
         }

@@ -76,6 +76,8 @@ fn the_life_of_the_process() {
         Body::Policy {
             accepted: false,
             offered,
+            was: None,
+            changes: Vec::new(),
             origin: own("disk"),
             faults: 2,
             first: vec![own("no system")],
@@ -83,6 +85,30 @@ fn the_life_of_the_process() {
         &format!(
             r#""policy","facts":{{"accepted":false,"offered":"{}","origin":"disk","faults":2,"first":["no system"]}}"#,
             "ab".repeat(32)
+        ),
+    );
+}
+
+#[test]
+fn what_is_done_to_the_process_and_what_is_missing() {
+    let offered = Some(PolicyDigest([0xab; 32]));
+    check(
+        Body::Policy {
+            accepted: true,
+            offered,
+            was: Some(PolicyDigest([0xcd; 32])),
+            changes: vec![
+                own("rule `register`: paths"),
+                own("certificate `union-facing`: replaced"),
+            ],
+            origin: own("disk"),
+            faults: 0,
+            first: Vec::new(),
+        },
+        &format!(
+            r#""policy","facts":{{"accepted":true,"offered":"{}","was":"{}","changes":["rule `register`: paths","certificate `union-facing`: replaced"],"origin":"disk","faults":0}}"#,
+            "ab".repeat(32),
+            "cd".repeat(32)
         ),
     );
     check(

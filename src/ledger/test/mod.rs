@@ -6,6 +6,7 @@ mod fault;
 mod format;
 mod order;
 mod secrecy;
+mod tampered;
 mod verified;
 
 use std::collections::BTreeMap;

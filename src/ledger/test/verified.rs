@@ -80,7 +80,10 @@ async fn a_sealed_ledger_ends_with_its_disposal_and_takes_nothing_more() {
     assert!(!state.join("ledger.key").exists() && state.join("ledger.pub").exists());
     let lines = super::lines(folder.path());
     let [.., disposal, stop] = &lines[..] else { panic!("two lines") };
-    assert_eq!((&disposal["facts"]["call"], &disposal["facts"]["uid"]), (&"seal".into(), &0.into()));
+    assert_eq!(
+        (&disposal["facts"]["call"], &disposal["facts"]["uid"]),
+        (&"seal".into(), &0.into())
+    );
     assert_eq!((&stop["kind"], &stop["facts"]["cause"]), (&"stop".into(), &"sealed".into()));
     let again = Ledger::open(settings(folder.path()));
     let error = again.unwrap_err();

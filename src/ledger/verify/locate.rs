@@ -41,7 +41,8 @@ impl Hints {
 
     /// Of the entry `seq`, where it is kept.
     pub(super) fn of(&mut self, seq: u64) -> Option<Hint> {
-        let (first, path) = self.files.iter().rev().find(|(first, _)| *first <= seq)?;
+        let after = self.files.partition_point(|(first, _)| *first <= seq);
+        let (first, path) = self.files.get(after.checked_sub(1)?)?;
         if self.loaded.as_ref().is_none_or(|(loaded, _)| loaded != first) {
             // One that cannot be read is as good as one that is not there.
             self.loaded = Some((*first, fs::read(path).unwrap_or_default()));
@@ -97,7 +98,10 @@ pub(super) fn locate(
             continue;
         }
         exact &= hint.is_some();
-        let fits = hint.map_or(line.own == Some(seq), |hint| hint == line.hint);
+        let fits = match hint {
+            Some(hint) => hint == line.hint,
+            None => line.own == Some(seq),
+        };
         if !fits || !line.whole {
             let window = Window { seq, first: line, met: &mut met, hints: &mut hints };
             return Ok(Some(window.damage((doubted.since, exact))));

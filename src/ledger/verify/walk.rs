@@ -101,17 +101,17 @@ impl<'a> Claims<'a> {
                 return Ok(());
             }
             match Checkpoint::open(&found.text, self.key) {
-                Ok(checkpoint) => match self.harm(&checkpoint) {
-                    None => {
+                Ok(checkpoint) => {
+                    let Some(harm) = self.harm(&checkpoint) else {
                         self.newest = Some((checkpoint.size, checkpoint.root));
                         self.next = Some(checkpoint);
                         return Ok(());
-                    }
-                    Some(harm) => self.note(harm, found.line),
-                },
+                    };
+                    self.note(harm, found.line);
+                }
                 Err(NoteError::Foreign) => self.note(Harm::ForeignKey, found.line),
                 Err(NoteError::Malformed | NoteError::Forged) => {
-                    self.note(Harm::Altered, found.line)
+                    self.note(Harm::Altered, found.line);
                 }
             }
         }
@@ -123,7 +123,8 @@ impl<'a> Claims<'a> {
         let (size, root) = self.newest?;
         let forked = checkpoint.size == size && checkpoint.root != root;
         let back = checkpoint.size < size;
-        forked.then_some(Harm::Forked).or(back.then_some(Harm::RolledBack))
+        let harms = [(forked, Harm::Forked), (back, Harm::RolledBack)];
+        harms.into_iter().find_map(|(done, harm)| done.then_some(harm))
     }
 
     fn note(&mut self, harm: Harm, line: u64) {
@@ -309,8 +310,9 @@ impl Walk<'_> {
         let promised = self.claims.next.as_ref().map(|next| next.size);
         let doubted = match (trouble, promised) {
             (Some(Trouble::Differs(until)), _) => Some(Doubted { since, until, promised: None }),
-            (Some(Trouble::Form(until)), _) => Some(Doubted { since, until, promised }),
-            (None, Some(until)) => Some(Doubted { since, until, promised }),
+            (Some(Trouble::Form(until)), _) | (None, Some(until)) => {
+                Some(Doubted { since, until, promised })
+            }
             (None, None) => None,
         };
         match doubted {

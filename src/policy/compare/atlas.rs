@@ -139,7 +139,7 @@ impl Atlas {
         for (source, class) in self.sources.iter().enumerate() {
             for (engine, (owned, hosts)) in pair.with(class.owned.with(hosts.each())).into_iter() {
                 let rules = open(owned).and_then(|system| engine.tables().sources.get(system));
-                let Some(rules) = rules.filter(|rules| !rules.all.is_empty()) else { continue };
+                let Some(rules) = rules.filter(|rules| !rules.all.ids.is_empty()) else { continue };
                 keys.insert(Key { source, host: None });
                 let joined = hosts.iter().filter(|(to, _)| rules.by_destination.contains_key(*to));
                 let joined = joined.flat_map(|(_, classes)| classes);

@@ -10,7 +10,7 @@ pub(super) enum Axis {
     Listener,
     Transport,
     Version,
-    Alpn,
+    Spoken,
     Paper,
     Ask,
     Peer,
@@ -23,7 +23,7 @@ impl Axis {
         Self::Listener,
         Self::Transport,
         Self::Version,
-        Self::Alpn,
+        Self::Spoken,
         Self::Paper,
         Self::Ask,
         Self::Peer,
@@ -39,8 +39,10 @@ pub(super) const TRANSPORTS: [Transport; 4] =
 /// The versions.
 pub(super) const VERSIONS: [TlsVersion; 3] =
     [TlsVersion::Tls13, TlsVersion::Tls12, TlsVersion::Old];
-/// Whether an application protocol was agreed on.
-pub(super) const ALPNS: [Option<Alpn>; 2] = [None, Some(Alpn::Http11)];
+/// Ways to speak: the application protocol that was agreed on, and whether something is said that no TLS protects.
+/// Where no hello is known, only every other one is there.
+pub(super) const SPOKEN: [(Option<Alpn>, bool); 4] =
+    [(None, false), (Some(Alpn::Http11), false), (None, true), (Some(Alpn::Http11), true)];
 
 /// A set of atoms of one axis.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::atlas::{Atlas, open};
 use super::axis::{
-    ALPNS, Ask, Axis, Entrance, Moments, Point, Server, Shown, TRANSPORTS, VERSIONS,
+    Ask, Axis, Entrance, Moments, Point, SPOKEN, Server, Shown, TRANSPORTS, VERSIONS,
 };
 use super::both::Both;
 use super::ends::{Ends, concerned, dialled, methods, others};
 use super::path::Paths;
 use super::{Key, Pair, TooFine};
 use crate::flow::{
-    Certificate, Chain, Flow, Hello, Host, Method, Name, Paper, Peer, Request, Revocation,
+    Alpn, Certificate, Chain, Flow, Hello, Host, Method, Name, Paper, Peer, Request, Revocation,
     ServerName, Timestamp,
 };
 use crate::policy::address;
@@ -126,7 +126,7 @@ impl Cell {
             | Axis::Listener
             | Axis::Transport
             | Axis::Version
-            | Axis::Alpn
+            | Axis::Spoken
             | Axis::Peer => true,
         }
     }
@@ -139,23 +139,29 @@ impl Cell {
             Axis::Listener => self.entrances.len(),
             Axis::Transport => TRANSPORTS.len(),
             Axis::Version => hello(VERSIONS.len()),
-            Axis::Alpn => hello(ALPNS.len()),
+            Axis::Spoken => SPOKEN.len() / self.spoken_step(),
             Axis::Paper => self.shown.len(),
             Axis::Ask => 2 + 2 * self.methods.len() * self.paths.len(),
             Axis::Peer => self.servers.len(),
         }
     }
 
+    /// Without a hello no application protocol is agreed on.
+    fn spoken_step(&self) -> usize {
+        if self.host.is_some() { 1 } else { 2 }
+    }
+
     /// A flow that lies there; `None` where there is no such atom.
     pub(super) fn flow(&self, position: Position) -> Option<Flow> {
-        let [when, listener, transport, version, alpn, paper, ask, peer] = position.point;
+        let [when, listener, transport, version, spoken, paper, ask, peer] = position.point;
         let listener = match self.entrances.get(listener)? {
             Entrance::Unknown => None,
             Entrance::Named(name) | Entrance::Other(name) => Some(name.clone()),
         };
         let to_address = SocketAddr::from(([0, 0, 0, 0], 443));
+        let (alpn, in_clear) = *SPOKEN.get(spoken * self.spoken_step())?;
         let hello = |host: &Host| {
-            let (version, alpn) = (VERSIONS.get(version).copied()?, ALPNS.get(alpn).copied()?);
+            let version = VERSIONS.get(version).copied()?;
             Some(Arc::new(Hello { server_name: ServerName::Name(host.clone()), version, alpn }))
         };
         let hello = match &self.host {
@@ -169,6 +175,7 @@ impl Cell {
         Some(Flow {
             transport: *TRANSPORTS.get(transport)?,
             hello,
+            in_clear,
             paper: paper_of(self.shown.get(paper)?),
             request,
             endpoint: self.endpoints.get(position.endpoint)?.first().copied(),
@@ -184,18 +191,19 @@ impl Cell {
             Some(address) => self.endpoints.iter().position(|all| all.contains(&address))?,
         };
         let (version, alpn) = match flow.hello.as_deref() {
-            None => (0, 0),
-            Some(hello) => (
-                VERSIONS.iter().position(|version| *version == hello.version)?,
-                usize::from(hello.alpn.is_some()),
-            ),
+            None => (0, None),
+            Some(hello) => {
+                let version = VERSIONS.iter().position(|version| *version == hello.version)?;
+                (version, hello.alpn.map(|_| Alpn::Http11))
+            }
         };
+        let spoken = SPOKEN.iter().position(|it| *it == (alpn, flow.in_clear))?;
         let point = [
             self.moments.partition_point(|first| *first <= flow.at).checked_sub(1)?,
             self.entrance(flow.listener.as_ref())?,
             TRANSPORTS.iter().position(|transport| *transport == flow.transport)?,
             version,
-            alpn,
+            spoken / self.spoken_step(),
             self.paper(atlas, flow)?,
             self.asked(flow)?,
             self.peer(atlas, flow)?,

@@ -34,8 +34,9 @@ impl<'a> Ends<'a> {
         let toward = self.toward;
         self.tables.with(self.sources.with(self.destinations)).map(|(tables, (source, to))| {
             let known = source.filter(|_| to.is_some() || !toward);
-            let ids = known.map(|source| tables.joined(source, to)).unwrap_or_default();
-            ids.iter().filter_map(|id| Some((*id, tables.rules.get(*id)?))).collect()
+            let joined = known.and_then(|source| tables.joined(source, to));
+            let ids = joined.into_iter().flat_map(|joined| &joined.ids);
+            ids.filter_map(|id| Some((*id, tables.rules.get(*id)?))).collect()
         })
     }
 

@@ -105,7 +105,7 @@ const fn stages(axis: Axis) -> &'static [Stage] {
         Axis::Listener | Axis::Transport => &[Stage::Arrival],
         Axis::Version => &[Stage::Hello],
         // Only rules look at it.
-        Axis::Alpn => &[],
+        Axis::Spoken => &[],
         Axis::Paper => &[Stage::Identity],
         Axis::Ask => &[Stage::Request],
         Axis::Peer => &[Stage::Peer],
@@ -124,7 +124,7 @@ fn sieve(rule: &Sifted<'_>, axis: Axis) -> Sieve {
         Axis::When => one(dates),
         Axis::Listener => one(listener),
         Axis::Transport => one(transport),
-        Axis::Alpn => rule.protocol,
+        Axis::Spoken => rule.protocol,
         Axis::Ask => rule.request,
         Axis::Version | Axis::Paper | Axis::Peer => one(None),
     }

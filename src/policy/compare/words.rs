@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::atlas::open;
-use super::axis::{ALPNS, Ask, Atoms, Axis, Entrance, Server, Shown, VERSIONS, Whose};
+use super::axis::{Ask, Atoms, Axis, Entrance, SPOKEN, Server, Shown, VERSIONS, Whose};
 use super::block::{Block, Kind, is_complete, joined, kind};
 use super::both::Both;
 use super::cell::Cell;
@@ -239,7 +239,7 @@ impl Told<'_> {
         let all = [
             atoms(Axis::Listener).and_then(|it| self.listeners(it, kind)),
             atoms(Axis::Version).and_then(|it| self.versions(it)),
-            atoms(Axis::Alpn).and_then(|it| self.alpns(it)),
+            atoms(Axis::Spoken).and_then(|it| self.spoken(it)),
             atoms(Axis::Paper).and_then(|it| self.papers(it)),
             atoms(Axis::Peer).and_then(|it| self.peers(it)),
             self.endpoints(&block.endpoints),
@@ -277,11 +277,15 @@ impl Told<'_> {
         (known && !usual).then(|| format!("over TLS {}", names.join(", ")))
     }
 
-    /// Told only where no agreed protocol is what makes the difference.
-    fn alpns(&self, atoms: &Atoms) -> Option<String> {
-        let none =
-            self.key.host.is_some() && atoms.iter().count() < ALPNS.len() && atoms.contains(0);
-        none.then(|| "without an application protocol".to_owned())
+    /// Told only where it is the agreed protocol, or that nothing protects it, that makes a difference.
+    fn spoken(&self, atoms: &Atoms) -> Option<String> {
+        let step = if self.key.host.is_some() { 1 } else { 2 };
+        let picked: Vec<_> = atoms.iter().filter_map(|atom| SPOKEN.get(atom * step)).collect();
+        if !picked.iter().any(|(_, in_clear)| !in_clear) {
+            return Some("in clear".to_owned());
+        }
+        let agreed = picked.iter().any(|(alpn, in_clear)| alpn.is_some() && !in_clear);
+        (step == 1 && !agreed).then(|| "without an application protocol".to_owned())
     }
 
     /// Told where the address is the same system's in both laws, so that it is the certificate that makes a difference.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use super::declared::{self, Standing};
-use super::stop::{Phase, Pool};
+use super::stop::{Left, Phase, Pool};
 use crate::flow::{Certificate, Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
 use crate::flow::{Hello, Request, Timestamp};
 use crate::policy::compile::{RuleEntry, SystemId, Tables};
@@ -51,8 +51,11 @@ impl Case<'_> {
         let hello = || Some(self.destination(self.flow.hello.as_deref()?).err()?.reason);
         let identity = source.and_then(|source| self.identity(source).err()).map(reason);
         let request = self.flow.request.as_ref().and_then(|request| self.unaskable(request, destination));
-        let dial = source.and_then(|source| self.dial(source, destination).err()).map(reason);
-        let peer = source.and_then(|source| self.peer(source, destination).err()).map(reason);
+        // What is left of the rules only gives a refusal its rule.
+        let left = Left::default();
+        let dial = |source| self.dial(destination, self.pool(source, destination), left).err();
+        let dial = source.and_then(dial).map(reason);
+        let peer = self.peer(destination, left).err().map(reason);
         let all = [
             of(Stage::Arrival, admitted),
             of(Stage::Hello, hello()),
@@ -79,10 +82,11 @@ impl Case<'_> {
         let source = self.arrival()?;
         let destination = self.hello(source)?;
         self.identity(source)?;
-        self.request(source, destination)?;
-        self.dial(source, destination)?;
-        self.peer(source, destination)?;
-        Ok(self.conclude(source, destination))
+        let pool = self.pool(source, destination);
+        let left = self.request(pool, destination)?;
+        self.dial(destination, pool, left)?;
+        self.peer(destination, left)?;
+        Ok(self.conclude(source, destination, left))
     }
 
     fn arrival(self) -> Result<SystemId, Denied> {
@@ -110,6 +114,9 @@ impl Case<'_> {
     }
 
     fn hello(self, source: SystemId) -> Result<Option<SystemId>, Denied> {
+        if self.flow.in_clear {
+            self.pool(source, None).narrow(Phase::Protocol, Stage::Hello)?;
+        }
         let Some(hello) = self.flow.hello.as_deref() else { return Ok(None) };
         let destination = self.destination(hello)?;
         let pool = self.pool(source, Some(destination));
@@ -158,14 +165,22 @@ impl Case<'_> {
         }
     }
 
-    fn request(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
-        let Some(request) = &self.flow.request else { return Ok(()) };
-        let pool = self.pool(source, destination);
+    /// What is left of the pool by all that is known so far.
+    fn request<'a>(
+        &self,
+        pool: Pool<'a>,
+        destination: Option<SystemId>,
+    ) -> Result<Left<'a>, Denied> {
+        let Some(request) = &self.flow.request else { return Ok(pool.left_over()) };
         if let Some(reason) = self.unaskable(request, destination) {
             let rule = pool.only(Phase::Protocol);
             return Err(Denied { rule, ..Denied::plain(reason, Stage::Request) });
         }
-        pool.narrow(Phase::Request, Stage::Request)
+        let left = pool.left_over();
+        if left.is_empty() {
+            return Err(pool.nearest(Phase::Request, Stage::Request));
+        }
+        Ok(left)
     }
 
     /// What refuses a request whatever the rules say.
@@ -184,21 +199,22 @@ impl Case<'_> {
         request.method.as_str() == "CONNECT" || system.is_some_and(|system| !system.may_initiate)
     }
 
-    fn dial(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
+    fn dial(
+        self,
+        destination: Option<SystemId>,
+        pool: Pool<'_>,
+        left: Left<'_>,
+    ) -> Result<(), Denied> {
         let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
-        let pool = self.pool(source, destination);
         let declared =
             |site: &Name| pool.left(Phase::Request).any(|rule| self.opens(site, &rule.name));
         match barred(self.tables, (endpoint, self.flow.at), destination, declared) {
             None => Ok(()),
-            Some(reason) => {
-                let rule = pool.only(Phase::Request);
-                Err(Denied { rule, ..Denied::plain(reason, Stage::Dial) })
-            }
+            Some(reason) => Err(Denied { rule: left.only(), ..Denied::plain(reason, Stage::Dial) }),
         }
     }
 
-    fn peer(self, source: SystemId, destination: Option<SystemId>) -> Result<(), Denied> {
+    fn peer(self, destination: Option<SystemId>, left: Left<'_>) -> Result<(), Denied> {
         let expected = match &self.flow.peer {
             None => true,
             Some(Peer::Refused) => false,
@@ -209,32 +225,30 @@ impl Case<'_> {
         if expected {
             return Ok(());
         }
-        let rule = self.pool(source, destination).only(Phase::Request);
-        Err(Denied { rule, ..Denied::plain(Reason::UpstreamIdentity, Stage::Peer) })
+        let plain = Denied::plain(Reason::UpstreamIdentity, Stage::Peer);
+        Err(Denied { rule: left.only(), ..plain })
     }
 
     /// Nothing refuses it: it is allowed where no fact is missing that a rule asks for.
-    fn conclude(self, source: SystemId, destination: Option<SystemId>) -> Verdict {
-        match (self.flow.endpoint, self.passes_by(source, destination)) {
+    fn conclude(self, source: SystemId, destination: Option<SystemId>, left: Left<'_>) -> Verdict {
+        match (self.flow.endpoint, self.passes_by(source, destination, left)) {
             (Some(endpoint), Some((rule, would_deny))) => Verdict::Allow(Allowed {
                 rule: rule.name.clone(),
                 system: rule.to.clone(),
                 endpoint,
                 would_deny,
             }),
-            _ => Verdict::NotYet(NotYet {
-                stage: self.stage(),
-                rule: self.pool(source, destination).only(Phase::Request),
-            }),
+            _ => Verdict::NotYet(NotYet { stage: self.stage(), rule: left.only() }),
         }
     }
 
     /// The rule of which no fact is missing, the address that is dialled included.
-    fn passes_by(
-        &self,
+    fn passes_by<'a>(
+        &'a self,
         source: SystemId,
         destination: Option<SystemId>,
-    ) -> Option<(&RuleEntry, Option<Reason>)> {
+        left: Left<'a>,
+    ) -> Option<(&'a RuleEntry, Option<Reason>)> {
         let entry = self.tables.endpoint(self.flow.endpoint?)?;
         let (paper, asked) = (self.flow.paper.is_some(), self.flow.request.is_some());
         let complete = |rule: &RuleEntry| {
@@ -247,7 +261,12 @@ impl Case<'_> {
             };
             known && (entry.dial == Dial::Always || self.opens(&entry.site, &rule.name))
         };
-        self.pool(source, Some(destination.unwrap_or(entry.system))).passes_by(complete)
+        match left.first.filter(|rule| destination.is_some() && complete(rule)) {
+            Some(rule) => Some((rule, None)),
+            None => {
+                self.pool(source, Some(destination.unwrap_or(entry.system))).passes_by(complete)
+            }
+        }
     }
 
     fn opens(self, site: &Name, rule: &Name) -> bool {
@@ -267,8 +286,8 @@ impl Case<'_> {
     }
 
     fn pool(&self, source: SystemId, destination: Option<SystemId>) -> Pool<'_> {
-        let ids = self.tables.joined(source, destination);
-        Pool { rules: &self.tables.rules, ids, flow: self.flow }
+        let joined = self.tables.joined(source, destination);
+        Pool { rules: &self.tables.rules, joined, flow: self.flow }
     }
 
     fn is_host(self, request: &Request) -> bool {

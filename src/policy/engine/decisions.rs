@@ -143,10 +143,21 @@ fn a_listener_that_refuses_or_is_not_named_is_the_reason() {
 
 #[test]
 fn a_transport_that_no_rule_speaks_is_protocol() {
-    for transport in [Transport::Udp, Transport::Icmp, Transport::Esp] {
+    for transport in [Transport::Udp, Transport::Icmp, Transport::Esp, Transport::Other(89)] {
         let flow = flow_with(|flow| flow.transport = transport);
         check("transport", law(), &flow, Err((Reason::Protocol, Stage::Arrival)));
     }
+}
+
+#[test]
+fn bytes_in_clear_fit_no_rule_whatever_else_is_known() {
+    let due = Err((Reason::Protocol, Stage::Hello));
+    let clear = flow_with(|flow| flow.in_clear = true);
+    check("with a hello behind it", law(), &clear, due);
+    let only = flow_with(|flow| (flow.in_clear, flow.hello) = (true, None));
+    check("nothing else", law(), &only, due);
+    let stranger = Flow { source: socket("192.0.2.7:1").ip(), ..only };
+    check("a stranger", law(), &stranger, Err((Reason::UnknownSource, Stage::Arrival)));
 }
 
 #[test]

@@ -19,7 +19,7 @@
 //!
 //! IPv4 inside IPv6 is judged as the IPv4 that it is. A system's addresses are its prefixes and its endpoints.
 //!
-//! **Hello**: the server name and the version.
+//! **Hello**: the server name and the version. Bytes in clear where a `ClientHello` is due fit no rule: `protocol`.
 //! 1. It names a system that `destinations` does not list: `destination_not_listed`.
 //! 2. The version is not in `encryption.tls` (without the guardrail: not 1.3): `tls_version`.
 //! 3. There is no server name, or one that is no name: `host_mismatch`; the name of no system: `unknown_destination`.
@@ -270,8 +270,8 @@ impl Engine {
         let ServerName::Name(host) = server_name else { return None };
         let source = self.tables.owner(source)?.system;
         let destination = self.tables.hosts.get(host).copied()?;
-        let joined = self.tables.joined(source, Some(destination)).iter();
-        let mut rules = joined.filter_map(|id| self.tables.rules.get(*id));
+        let joined = self.tables.joined(source, Some(destination))?;
+        let mut rules = joined.ids.iter().filter_map(|id| self.tables.rules.get(*id));
         rules.find(|rule| stop::takes(rule, listener)).map(|rule| rule.protocol)
     }
 

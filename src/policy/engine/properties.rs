@@ -155,6 +155,18 @@ proptest! {
     }
 }
 
+/// What a verdict is counted under: its reason or kind, and of an allow what led to it.
+fn answers(model: &Model, engine: &Engine, verdict: &Verdict) -> Vec<&'static str> {
+    let mut answers = vec![verdict.reason().map_or_else(|| verdict.code(), |it| it.code())];
+    if let Verdict::Allow(allowed) = verdict {
+        answers.push(model.rules[&allowed.rule].protocol.as_str());
+        answers.extend(allowed.would_deny.map(|_| "would_deny"));
+        let site = engine.site_of(allowed.endpoint).expect("it is an endpoint");
+        answers.extend((model.sites[site].dial == Dial::Declared).then_some("declared"));
+    }
+    answers
+}
+
 /// Random worlds are worth nothing when they refuse everything for the same reason.
 #[test]
 fn the_random_world_meets_every_answer() {
@@ -167,18 +179,8 @@ fn the_random_world_meets_every_answer() {
         for _ in 0..16 {
             let verdict =
                 engine.decide(&any_flow().new_tree(&mut runner).expect("a flow").current());
-            let answer = verdict.reason().map_or_else(|| verdict.code(), |reason| reason.code());
-            *seen.entry(answer).or_insert(0) += 1;
-            if let Verdict::Allow(allowed) = &verdict {
-                let rule = &model.rules[&allowed.rule];
-                *seen.entry(rule.protocol.as_str()).or_insert(0) += 1;
-                if allowed.would_deny.is_some() {
-                    *seen.entry("would_deny").or_insert(0) += 1;
-                }
-                let site = engine.site_of(allowed.endpoint).expect("it is an endpoint");
-                if model.sites[site].dial == Dial::Declared {
-                    *seen.entry("declared").or_insert(0) += 1;
-                }
+            for answer in answers(&model, &engine, &verdict) {
+                *seen.entry(answer).or_insert(0) += 1;
             }
         }
     }

@@ -303,6 +303,7 @@ prop_compose! {
         at in prop_oneof![2 => 5_i64..9, 1 => 0_i64..15],
         own in prop::bool::weighted(0.8),
         transport in prop_oneof![20 => Just(Transport::Tcp), 1 => Just(Transport::Udp)],
+        in_clear in prop::bool::weighted(0.03),
         source in prop_oneof![4 => Just("10.1.0.5"), 1 => select(vec![
             "10.2.0.7", "10.3.9.9", "::ffff:10.1.0.5", "64:ff9b::10.9.0.1",
             "2001:db8:a::5", "2002:0a02:0007::", "10.9.0.1", "10.200.1.10", "10.8.0.1", "192.0.2.1", "10.1.77.1",
@@ -328,6 +329,7 @@ prop_compose! {
         Flow {
             transport,
             hello: hello.map(Arc::new),
+            in_clear,
             paper: paper.map(Arc::new),
             request,
             endpoint: endpoint.map(socket),

@@ -2,7 +2,7 @@
 //! none is left. Guardrails are not here.
 
 use crate::flow::{Flow, Name, Path, Request, Transport};
-use crate::policy::compile::{RuleEntry, RuleId};
+use crate::policy::compile::{Joined, RuleEntry, RuleId};
 use crate::policy::model::{PathPattern, Protocol, SegmentPattern};
 use crate::verdict::{Denied, Near, Reason, Stage};
 
@@ -39,8 +39,37 @@ pub(in crate::policy) type Stops = [Option<Reason>; 3];
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pool<'a> {
     pub(super) rules: &'a [RuleEntry],
-    pub(super) ids: &'a [RuleId],
+    /// `None` where no rule joins source and destination.
+    pub(super) joined: Option<&'a Joined>,
     pub(super) flow: &'a Flow,
+}
+
+/// What is left of a pool by every fact of the flow.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Left<'a> {
+    /// The first that fits, in the order of names.
+    pub(super) first: Option<&'a RuleEntry>,
+    /// One of those that fit or only observe.
+    any: Option<&'a RuleEntry>,
+    /// Whether there are more than that one.
+    several: bool,
+}
+
+impl<'a> Left<'a> {
+    /// Whether no rule is left.
+    pub(super) const fn is_empty(self) -> bool {
+        self.any.is_none()
+    }
+
+    /// The name of the rule, where it is exactly one.
+    pub(super) fn only(self) -> Option<Name> {
+        self.any.filter(|_| !self.several).map(|rule| rule.name.clone())
+    }
+
+    /// With one more that does not fit and only observes.
+    fn and_observing(self, rule: &'a RuleEntry) -> Self {
+        Self { any: self.any.or(Some(rule)), several: self.any.is_some(), ..self }
+    }
 }
 
 impl<'a> Pool<'a> {
@@ -85,12 +114,49 @@ impl<'a> Pool<'a> {
         Some((nearest, (kinds(nearest) > 0).then(would_deny)))
     }
 
+    /// The rules that fit every fact up to the request.
+    pub(super) fn left_over(self) -> Left<'a> {
+        if let Some(request) = &self.flow.request {
+            return self.asked(request);
+        }
+        let mut left = self.left(Phase::Protocol);
+        let first = left.next();
+        Left { first, any: first, several: left.next().is_some() }
+    }
+
+    /// Only rules with a path that fits, and those that observe, are looked at: a request does not cost more for rules
+    /// that have others.
+    fn asked(self, request: &Request) -> Left<'a> {
+        let known = |rule: &RuleEntry| {
+            let phases = [Phase::Standing, Phase::Protocol];
+            phases.into_iter().all(|phase| fits(rule, self.flow, phase))
+        };
+        let fits = |rule: &RuleEntry| {
+            let switches = rule.upgrade || !request.upgrade;
+            switches && rule.methods.contains(&request.method) && known(rule)
+        };
+        let Some(joined) = self.joined else { return Left::default() };
+        let (mut first, mut several) = (None, false);
+        joined.paths.visit(&request.path, &mut |id| {
+            if first != Some(id) && self.rules.get(id).is_some_and(fits) {
+                several |= first.is_some();
+                first = Some(first.map_or(id, |before: RuleId| before.min(id)));
+            }
+        });
+        let first = first.and_then(|id| self.rules.get(id));
+        let observing = joined.observing.iter().filter_map(|id| self.rules.get(*id));
+        let unfit =
+            |rule: &&RuleEntry| known(rule) && stops(rule, self.flow, Phase::Request) != [None; 3];
+        observing.filter(unfit).fold(Left { first, any: first, several }, Left::and_observing)
+    }
+
     fn all(self) -> impl Iterator<Item = &'a RuleEntry> {
-        self.ids.iter().filter_map(move |id| self.rules.get(*id))
+        let ids = self.joined.map_or(&[][..], |joined| &joined.ids);
+        ids.iter().filter_map(move |id| self.rules.get(*id))
     }
 
     /// The refusal where `phase` stops every rule that came so far.
-    fn nearest(self, phase: Phase, stage: Stage) -> Denied {
+    pub(super) fn nearest(self, phase: Phase, stage: Stage) -> Denied {
         let came_far = |rule: &&RuleEntry| phase.before().all(|it| fits(rule, self.flow, it));
         let near: Vec<(&RuleEntry, Vec<Reason>)> = self
             .all()
@@ -147,7 +213,9 @@ pub(super) fn stops(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Stops {
 fn standing(rule: &RuleEntry, flow: &Flow) -> Stops {
     let transport = match flow.transport {
         Transport::Tcp => rule.closed.then_some(Reason::Protocol),
-        Transport::Udp | Transport::Icmp | Transport::Esp => Some(Reason::Protocol),
+        Transport::Udp | Transport::Icmp | Transport::Esp | Transport::Other(_) => {
+            Some(Reason::Protocol)
+        }
     };
     let listener = (!takes(rule, flow.listener.as_ref())).then_some(Reason::Listener);
     [transport, listener, rule.term.refuses(flow.at)]
@@ -162,6 +230,10 @@ pub(super) fn takes(rule: &RuleEntry, listener: Option<&Name>) -> bool {
 }
 
 fn protocol(rule: &RuleEntry, flow: &Flow) -> Option<Reason> {
+    // Every rule speaks TLS.
+    if flow.in_clear {
+        return Some(Reason::Protocol);
+    }
     let agreed = flow.hello.as_ref().is_some_and(|hello| hello.alpn.is_some());
     match rule.protocol {
         Protocol::Tls if agreed => Some(Reason::Protocol),

@@ -136,13 +136,13 @@ fn road(engine: &Engine, flow: &Flow) -> Vec<Step> {
         transport: flow.transport,
         ..Flow::arrival(flow.at, flow.source, flow.to_address, flow.listener.clone())
     };
-    let hello = Flow { hello: flow.hello.clone(), ..arrival.clone() };
+    let hello = Flow { hello: flow.hello.clone(), in_clear: flow.in_clear, ..arrival.clone() };
     let identity = Flow { paper: flow.paper.clone(), ..hello.clone() };
     let request = Flow { request: flow.request.clone(), ..identity.clone() };
     let dial = Flow { endpoint: flow.endpoint, ..request.clone() };
     let steps = [
         (Stage::Arrival, true, arrival),
-        (Stage::Hello, flow.hello.is_some(), hello),
+        (Stage::Hello, flow.hello.is_some() || flow.in_clear, hello),
         (Stage::Identity, flow.paper.is_some(), identity),
         (Stage::Request, flow.request.is_some(), request),
         (Stage::Dial, flow.endpoint.is_some(), dial),

@@ -2,6 +2,7 @@
 //! endpoint. How such a file is read stands elsewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -56,6 +57,11 @@ fn public(systems: &BTreeMap<Name, System>) -> BTreeSet<IpAddr> {
     canonical.filter(|address| !address::is_special_purpose(*address)).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+/// As `sha256sum` writes it.
+pub(in crate::policy) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a text cannot fail.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
 }

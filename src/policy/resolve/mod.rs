@@ -5,7 +5,7 @@
 //! thing and the proofs can still be tried on the rest.
 
 mod council;
-mod geography;
+pub(super) mod geography;
 mod overlap;
 mod rule;
 mod scenario;
@@ -74,7 +74,7 @@ pub(super) fn resolve(law: LawText, data: &[SourceFile], faults: &mut Faults) ->
 }
 
 /// As long as there are fewer faults than this, each unknown name is met with what was probably meant.
-const MEANT_MAX: usize = 5 * Faults::SHOWN_MAX;
+const MEANT_MAX: usize = 2 * Faults::SHOWN_MAX;
 
 /// One section: what could be resolved, and all names that are declared.
 #[derive(Debug)]

@@ -61,6 +61,8 @@ fn flow(text: FlowText, ground: &Ground<'_>, faults: &mut Faults) -> Option<Scen
         to_address: text.to_address.map(|at| at.value),
         listener: text.listener.map(|at| at.value),
         identities: identities(text.identity, text.identities, faults),
+        flaw: text.certificate.map(|at| at.value.0),
+        stranger: text.peer.is_some(),
         to: to.map_or(Some(None), |to| to.map(Some))?,
         server_name: text.server_name.map(|at| at.value),
         host: text.host.map(|at| at.value),

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[test]
 fn every_file_of_the_fuzzing_corpus_is_a_law_or_faults_that_can_be_shown() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/policy_text");
-    let (mut sound, mut faulty) = (0, 0);
+    let (mut sound, mut wrong) = (0, 0);
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let bytes: Arc<[u8]> = fs::read(&path).unwrap().into();
@@ -27,7 +27,7 @@ fn every_file_of_the_fuzzing_corpus_is_a_law_or_faults_that_can_be_shown() {
                 drop(law.warnings.render(true));
             }
             Err(faults) => {
-                faulty += 1;
+                wrong += 1;
                 assert!(
                     !faults.is_sound() && !faults.render(true).is_empty(),
                     "{}",
@@ -43,7 +43,7 @@ fn every_file_of_the_fuzzing_corpus_is_a_law_or_faults_that_can_be_shown() {
     }
     // The shipped laws as they are, with CR LF, with a byte order mark, and with a declaration.
     assert_eq!(sound, 5);
-    assert_eq!(faulty, 30);
+    assert_eq!(wrong, 30);
 }
 
 #[test]

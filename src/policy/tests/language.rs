@@ -6,6 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use super::{check, edited, file, lines, tokyo, tokyo_box};
 use crate::flow::{Name, Timestamp};
 use crate::policy::model::{ScenarioFlow, Zone};
+use crate::policy::resolve::geography::hex;
 use crate::policy::{Engine, Law, Opened, scenario, understand, unserved};
 use crate::verdict::{Reason, Verdict};
 use crate::yaml::{Faults, SourceFile};
@@ -112,8 +113,7 @@ fn a_declaration_names_what_exists_and_a_site_that_waits_for_it() {
 
 /// The seed's law with Tokyo at a public address, and a geography file of this text.
 fn public(geography: &str, named: Option<&str>) -> Result<Law, Faults> {
-    let sum: String =
-        digest(&SHA256, geography.as_bytes()).as_ref().iter().map(|b| format!("{b:02x}")).collect();
+    let sum = hex(digest(&SHA256, geography.as_bytes()).as_ref());
     let sum = named.unwrap_or(&sum);
     let mut files = tokyo();
     files.pop();
@@ -218,7 +218,7 @@ fn tls_that_is_not_terminated_is_in_the_language_and_plainly_not_served_yet() {
     let named = unserved(law.engine.model(), &tokyo_box());
     assert_eq!(
         lines(&named),
-        "tokyo/20-rules.yaml:22:3 not_served_yet this version cannot serve protocol `tls_passthrough` yet; `check` accepts it\n"
+        "tokyo/20-rules.yaml:22:3 not_served_yet this version cannot serve protocol `tls_passthrough` yet: `run` refuses it\n"
     );
     let judged = |protocol, number, council| {
         faults(understand(&inquire(protocol, number, council), Some(&tokyo_box())))

@@ -12,7 +12,8 @@ use proptest::prelude::*;
 use super::{Law, understand};
 use crate::appliance::{self, Appliance, Mode};
 use crate::flow::{Name, Timestamp};
-use crate::policy::model::{IndividualNumber, Protocol, RevocationLists};
+use crate::policy::model::{Expectation, IndividualNumber, Protocol, RevocationLists};
+use crate::verdict::Reason;
 use crate::yaml::{Faults, SourceFile};
 
 /// The seed's law and box, as they are shipped.
@@ -101,9 +102,73 @@ fn every_rule_has_a_scenario_that_passes_by_it() {
     let law = understand(&tokyo(), None).unwrap();
     let model = law.engine.model();
     for rule in model.rules.keys() {
-        let passes = |expect: &super::model::Expectation| matches!(expect, super::model::Expectation::Allow(name) if name == rule);
+        let passes =
+            |expect: &Expectation| matches!(expect, Expectation::Allow(name) if name == rule);
         assert!(model.scenarios.iter().any(|scenario| passes(&scenario.expect)), "{rule}");
     }
+}
+
+/// What the law itself can answer; the rest is said by the box at work (limits, handshakes, upstreams, content).
+const BY_THE_LAW: [Reason; 30] = [
+    Reason::ReverseAccess,
+    Reason::UnknownSource,
+    Reason::UnknownDestination,
+    Reason::DestinationNotListed,
+    Reason::NoRule,
+    Reason::Listener,
+    Reason::IdentityMissing,
+    Reason::IdentityUnknown,
+    Reason::IdentityMismatch,
+    Reason::CertificateRevoked,
+    Reason::RevocationUnknown,
+    Reason::CertificateExpired,
+    Reason::CertificateInvalid,
+    Reason::TlsVersion,
+    Reason::HostMismatch,
+    Reason::Protocol,
+    Reason::Method,
+    Reason::Path,
+    Reason::Upgrade,
+    Reason::BeforeConnectionDate,
+    Reason::BeforeApproval,
+    Reason::AfterApproval,
+    Reason::OutsideCountry,
+    Reason::CountryUnknown,
+    Reason::SiteNotDeclared,
+    Reason::UpstreamIdentity,
+    Reason::MalformedRequest,
+    Reason::RoundTrip,
+    Reason::IndividualNumber,
+    Reason::ContentUnreadable,
+];
+
+#[test]
+fn the_scenarios_show_every_reason_that_the_shipped_law_can_give() {
+    // It speaks `https` only, its approval begins with the connection and has no end, every site is proven to lie in
+    // Japan; round trips and content are not refused by this version.
+    let never = [
+        Reason::Protocol,
+        Reason::BeforeApproval,
+        Reason::AfterApproval,
+        Reason::OutsideCountry,
+        Reason::RoundTrip,
+        Reason::IndividualNumber,
+        Reason::ContentUnreadable,
+    ];
+    let law = understand(&tokyo(), None).unwrap();
+    let shown: Vec<Reason> = law
+        .engine
+        .model()
+        .scenarios
+        .iter()
+        .filter_map(|scenario| match &scenario.expect {
+            Expectation::Deny(reason) => Some(*reason),
+            Expectation::Allow(_) | Expectation::WouldDeny(_) => None,
+        })
+        .collect();
+    let missing: Vec<_> =
+        BY_THE_LAW.iter().filter(|it| !never.contains(it) && !shown.contains(it)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

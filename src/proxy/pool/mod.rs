@@ -6,7 +6,6 @@ mod once;
 mod placed;
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,6 +13,8 @@ use std::time::Duration;
 
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
+// Keys are endpoints of the law: no client can make them collide.
+use rustc_hash::FxHashMap as HashMap;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ use placed::Placed;
 
 use crate::flow::{Alpn, Flow};
 use crate::proxy::body::RequestBody;
-use crate::proxy::slot::{Slot, Slots};
+use crate::proxy::slot::{Places, Slot, Slots};
 use crate::proxy::upstream::{Dialled, UpstreamPeer};
 
 /// Requests at a time on one HTTP/2 upstream connection; beyond it another one is dialled. The usual
@@ -56,8 +57,9 @@ pub(in crate::proxy) struct Pool {
     failed: RefCell<HashMap<SocketAddr, Instant>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Entry {
+    places: Arc<Places>,
     idle: Vec<Idle>,
     shared: Vec<Rc<Multiplexed>>,
     speaks: Option<Alpn>,
@@ -128,6 +130,18 @@ impl Pool {
         Self { slots, entries: RefCell::default(), failed: RefCell::default() }
     }
 
+    fn entry(&self, key: Key) -> Entry {
+        Entry {
+            places: self.slots.places(key.endpoint),
+            idle: Vec::new(),
+            shared: Vec::new(),
+            speaks: None,
+            dialling: false,
+            waiting: 0,
+            arrived: Rc::default(),
+        }
+    }
+
     /// Waits until this worker gets a connection for `key` back, or a dial that is under way has ended.
     pub(in crate::proxy) async fn arrival(&self, key: Key) {
         let waiting = Waiting::new(self, key);
@@ -161,7 +175,7 @@ impl Pool {
     /// `None`: wait for [`Pool::arrival`], then look again.
     pub(in crate::proxy) fn begin_dial(self: &Rc<Self>, key: Key) -> Option<Dialling> {
         let mut entries = self.entries.borrow_mut();
-        let entry = entries.entry(key).or_default();
+        let entry = entries.entry(key).or_insert_with(|| self.entry(key));
         if entry.dialling && entry.speaks != Some(Alpn::Http11) {
             return None;
         }
@@ -185,7 +199,7 @@ impl Pool {
         let speaks = dialled.alpn.unwrap_or(Alpn::Http11);
         let lent = match speaks {
             Alpn::Http11 => {
-                let (sender, driver) = http1::Builder::new().max_headers(128).handshake(io).await?;
+                let (sender, driver) = http1::Builder::new().handshake(io).await?;
                 Lent::Single(Single { sender, leg: leg(drive(driver)) })
             }
             Alpn::H2 => {
@@ -199,7 +213,7 @@ impl Pool {
             }
         };
         let mut entries = self.entries.borrow_mut();
-        let entry = entries.entry(key).or_default();
+        let entry = entries.entry(key).or_insert_with(|| self.entry(key));
         entry.speaks = Some(speaks);
         if let Lent::Shared(shared) = &lent {
             entry.shared.push(Rc::clone(shared));
@@ -212,8 +226,8 @@ impl Pool {
     pub(in crate::proxy) fn sweep(&self, patience: Duration) {
         let now = Instant::now();
         let fresh = |since: Instant| now.duration_since(since) < patience;
-        self.entries.borrow_mut().retain(|key, entry| {
-            let wanted = self.slots.is_wanted(key.endpoint);
+        self.entries.borrow_mut().retain(|_, entry| {
+            let wanted = entry.places.is_wanted();
             entry
                 .idle
                 .retain(|idle| !idle.connection.sender.is_closed() && fresh(idle.since) && !wanted);
@@ -276,8 +290,8 @@ impl Pool {
 
     fn give_back(&self, key: Key, connection: Single) {
         let mut entries = self.entries.borrow_mut();
-        let entry = entries.entry(key).or_default();
-        if entry.waiting > 0 || !self.slots.is_wanted(key.endpoint) {
+        let entry = entries.entry(key).or_insert_with(|| self.entry(key));
+        if entry.waiting > 0 || !entry.places.is_wanted() {
             entry.idle.push(Idle { connection, since: Instant::now() });
             entry.arrived.notify_one();
         }
@@ -295,7 +309,7 @@ struct Waiting<'a> {
 impl<'a> Waiting<'a> {
     fn new(pool: &'a Pool, key: Key) -> Self {
         let mut entries = pool.entries.borrow_mut();
-        let entry = entries.entry(key).or_default();
+        let entry = entries.entry(key).or_insert_with(|| pool.entry(key));
         entry.waiting += 1;
         Self { pool, key, arrived: Rc::clone(&entry.arrived) }
     }

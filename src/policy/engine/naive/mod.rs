@@ -126,6 +126,10 @@ fn arrival(model: &Model, refusing: &BTreeSet<Name>, flow: &Flow) -> Result<Name
 }
 
 fn hello(model: &Model, flow: &Flow, source: &Name) -> Result<Option<Name>, Denied> {
+    if flow.in_clear {
+        let pool = |rule: &Rule| rule.from.contains(source);
+        return Err(nearest(model, flow, 2, Stage::Hello, &pool));
+    }
     let Some(hello) = &flow.hello else { return Ok(None) };
     let deny = |reason| Err(Denied::plain(reason, Stage::Hello));
     let mut destination = None;
@@ -306,7 +310,7 @@ fn stops(model: &Model, rule: &Rule, flow: &Flow, phase: usize) -> Vec<Reason> {
         }
         2 => {
             let agreed = flow.hello.as_ref().and_then(|hello| hello.alpn);
-            if rule.protocol == Protocol::Tls && agreed.is_some() {
+            if flow.in_clear || rule.protocol == Protocol::Tls && agreed.is_some() {
                 stopped.push(Reason::Protocol);
             }
         }

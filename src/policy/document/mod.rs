@@ -1,18 +1,21 @@
 //! What the operator WROTE in the law's files: the same keys, each value with its place. Nothing here knows what a
 //! rule means.
 
-use std::net::{IpAddr, SocketAddr};
+mod scenario;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub(super) use scenario::{ExpectText, FlowText, ScenarioText};
+
 use super::model::{
     Dial, Enforcement, IndividualNumber, PathPattern, Protocol, RoundTrip, Side, Zone,
 };
-use super::word::{Country, OfferedVersion, Passthrough, Sha256};
+use super::word::{Country, Passthrough, Sha256};
 use crate::flow::{Host, Identity, Method, Name, TlsVersion};
-use crate::verdict::Reason;
 use crate::yaml::{
     At, Count, Faults, Kind, Moment, Named, Nullable, Place, Read, SourceFile, Version, mapping,
     parse as yaml,
@@ -38,33 +41,55 @@ pub(super) fn parse(file: &SourceFile, faults: &mut Faults) -> Option<FileText> 
 }
 
 mapping! {
-    /// The keys of one file.
+    /// One file of the law: all `*.yaml` of the directory are read in name order and merged by key.
     PolicyText {
+        /// The zone in which dates without a time are read: `Asia/Tokyo`, `UTC` or a fixed offset such as `+09:00`.
         optional timezone: At<Zone>,
+        /// The interconnection record (電算結合記録票).
         optional interconnection: InterconnectionText,
+        /// What is proven on paper; `check` warns 60 days before `until`.
         optional documents: Named<DocumentText>,
+        /// The council's decisions that rules, endpoints and declarations stand on.
         optional approvals: Named<ApprovalText>,
+        /// What no rule can widen.
         optional guardrails: GuardrailsText,
+        /// Where endpoints stand.
         optional sites: Named<SiteText>,
+        /// Who may issue certificates.
         optional trust: Named<TrustText>,
+        /// Everybody who takes part.
         optional systems: Named<SystemText>,
+        /// The only ways to pass; their order never matters.
         optional rules: Named<RuleText>,
+        /// Prepared exceptions for degraded operation (縮退運転), opened by an operator for a limited time.
         optional declarations: Named<DeclarationText>,
+        /// A file that says where public addresses are registered.
         optional geography: GeographyText,
+        /// The law's own tests; `check` runs them.
         optional scenarios: Vec<ScenarioText>,
     }
-    checked { required version: At<Version>, }
+    checked {
+        /// The version of the file format: 1.
+        required version: At<Version>,
+    }
 }
 
 mapping! {
-    /// 電算結合記録票.
+    /// The interconnection record (電算結合記録票).
     InterconnectionText {
+        /// 業務登録番号, or null where the record is blank.
         required business_number: Nullable<At<String>>,
+        /// The section in charge.
         required section: At<String>,
+        /// The name of the interconnection.
         required name: At<String>,
+        /// What it is for.
         required purpose: At<String>,
+        /// The other parties; who owns a system of the centre is one of them.
         required counterparties: Vec<At<String>>,
+        /// The categories of data, as in the record.
         required categories: Vec<At<String>>,
+        /// 結合年月日: nothing passes before it.
         required connection_date: At<Moment>,
     }
 }
@@ -72,18 +97,25 @@ mapping! {
 mapping! {
     /// Where public addresses are registered.
     GeographyText {
+        /// RIR delegated-extended statistics, a `.mmdb` database or a list of CIDR blocks; relative to this file.
         required file: At<String>,
+        /// The SHA-256 of the file, as `sha256sum` writes it.
         required sha256: At<Sha256>,
+        /// After this time, counted from the file's own date, it is no longer believed.
         required age_max: At<Duration>,
     }
 }
 
 mapping! {
-    /// A document.
+    /// What is proven on paper.
     DocumentText {
+        /// Its title.
         optional title: At<String>,
+        /// The clause of the consultation that it speaks to.
         required clause: At<String>,
+        /// Where it is kept.
         required reference: At<String>,
+        /// Its last day.
         optional until: At<Moment>,
     }
 }
@@ -91,21 +123,31 @@ mapping! {
 mapping! {
     /// A decision of the council.
     ApprovalText {
+        /// 諮問.
         required consultation: At<String>,
+        /// 答申, when there is one.
         optional opinion: At<String>,
+        /// The approval that this one amends.
         optional amends: At<Name>,
+        /// Its first day, from 00:00, or a time.
         optional since: At<Moment>,
+        /// Its last day, to 24:00, or a time.
         optional until: At<Moment>,
     }
 }
 
 mapping! {
-    /// All guardrails.
+    /// What no rule can widen; each is optional and warned of where it is absent.
     GuardrailsText {
+        /// The only systems that anybody may be led to.
         optional destinations: DestinationsText,
+        /// The systems that may never open a connection.
         optional reverse_access: ReverseAccessText,
+        /// The countries in which endpoints may stand.
         optional residency: ResidencyText,
+        /// The systems toward which no individual number may go.
         optional content: ContentText,
+        /// TLS on both legs.
         optional encryption: EncryptionText,
     }
 }
@@ -113,7 +155,9 @@ mapping! {
 mapping! {
     /// The only destinations.
     DestinationsText {
+        /// The systems that rules may lead to.
         required only: Vec<At<Name>>,
+        /// The clause behind it.
         optional clause: At<String>,
     }
 }
@@ -121,7 +165,9 @@ mapping! {
 mapping! {
     /// Who never opens a connection.
     ReverseAccessText {
+        /// Refused by address and by certificate, before any rule is looked at.
         required never_initiates: Vec<At<Name>>,
+        /// The clause behind it.
         required clause: At<String>,
     }
 }
@@ -129,8 +175,11 @@ mapping! {
 mapping! {
     /// Where endpoints may stand.
     ResidencyText {
+        /// The permitted countries.
         required countries: Vec<At<Country>>,
+        /// What is done about a round trip that is longer than the site permits.
         required round_trip: At<RoundTrip>,
+        /// The clause behind it.
         required clause: At<String>,
     }
 }
@@ -138,7 +187,9 @@ mapping! {
 mapping! {
     /// Who gets no individual numbers.
     ContentText {
+        /// Rules toward these systems say `individual_number: forbidden`.
         required no_individual_number_to: Vec<At<Name>>,
+        /// The clause behind it.
         required clause: At<String>,
     }
 }
@@ -146,20 +197,29 @@ mapping! {
 mapping! {
     /// TLS on both legs.
     EncryptionText {
+        /// The permitted versions.
         required tls: Vec<At<TlsVersion>>,
+        /// Whether both sides show a certificate.
         required mutual: At<bool>,
+        /// Whether TLS may pass unterminated.
         required passthrough: At<Passthrough>,
+        /// The clause behind it.
         required clause: At<String>,
     }
 }
 
 mapping! {
-    /// Where endpoints stand.
+    /// A place where endpoints stand.
     SiteText {
+        /// Its title.
         optional title: At<String>,
+        /// The country it lies in.
         required country: At<Country>,
+        /// When its endpoints may be dialled: always, only while a declaration is open, never.
         required dial: At<Dial>,
+        /// The document that shows where it is.
         required evidence: At<Name>,
+        /// The longest round trip that fits it.
         optional round_trip_max: At<Duration>,
     }
 }
@@ -167,15 +227,19 @@ mapping! {
 mapping! {
     /// A certification authority.
     TrustText {
+        /// A PEM file with its roots, relative to this file.
         required roots: At<String>,
+        /// How revocation is known.
         required revocation: RevocationText,
     }
 }
 
 mapping! {
-    /// How revocation is known: one of the two.
+    /// How revocation is known: `lists`, or `none` with the reason.
     RevocationText {
+        /// Revocation lists, PEM or DER; all of them are read.
         optional lists: Vec<At<String>>,
+        /// Why there is no list.
         optional none: At<String>,
     }
 }
@@ -183,11 +247,17 @@ mapping! {
 mapping! {
     /// One who takes part.
     SystemText {
+        /// Its title.
         optional title: At<String>,
+        /// The side of the line that it stands on.
         required side: At<Side>,
+        /// Who answers for it; needed with `upstream`.
         optional owner: At<String>,
+        /// Its addresses besides its endpoints; needed where there is no `upstream`.
         optional addresses: Vec<At<IpNet>>,
+        /// The names that its certificates carry.
         required identities: Vec<At<Identity>>,
+        /// How it is reached; without it nobody is led to it.
         optional upstream: UpstreamText,
     }
 }
@@ -195,11 +265,17 @@ mapping! {
 mapping! {
     /// How a system is reached.
     UpstreamText {
+        /// The name that clients ask for and that its certificate carries.
         required server_name: At<Host>,
+        /// The line of the box that it is dialled on.
         required line: At<Name>,
+        /// Who issues its certificate.
         required trust: At<Name>,
+        /// The certificate of the box that it is shown.
         required certificate: At<Name>,
+        /// The most connections to each endpoint, from this box.
         optional connections: At<Count>,
+        /// Its socket addresses, in order of preference.
         required endpoints: Vec<EndpointText>,
     }
 }
@@ -207,10 +283,15 @@ mapping! {
 mapping! {
     /// One socket address.
     EndpointText {
+        /// Address and port.
         required address: At<SocketAddr>,
+        /// Where it stands.
         required site: At<Name>,
+        /// The approval that it stands on.
         required approval: At<Name>,
+        /// Narrows the approval: its first day or a time.
         optional since: At<Moment>,
+        /// Narrows the approval: its last day or a time.
         optional until: At<Moment>,
     }
 }
@@ -218,30 +299,49 @@ mapping! {
 mapping! {
     /// One way to pass.
     RuleText {
+        /// Its title.
         optional title: At<String>,
+        /// The approval that it stands on.
         required approval: At<Name>,
+        /// Narrows the approval: its first day or a time.
         optional since: At<Moment>,
+        /// Narrows the approval: its last day or a time.
         optional until: At<Moment>,
+        /// The listener of the box that it holds on; any where left out.
         optional listener: At<Name>,
+        /// The systems that it is for, each known by its address and its certificate.
         required from: Vec<At<Name>>,
+        /// The system that it leads to.
         required to: At<Name>,
+        /// What it speaks.
         required protocol: At<Protocol>,
+        /// What may be asked; needed for `https`, and wrong elsewhere.
         optional http: HttpText,
+        /// Whether individual numbers may go this way; `unseen` where nobody can look.
         required individual_number: At<IndividualNumber>,
+        /// The box's where left out.
         optional idle_timeout: At<Duration>,
+        /// The box's where left out.
         optional response_timeout: At<Duration>,
+        /// `observe`: what does not fit method, path or upgrade passes and is recorded as would deny.
         optional enforcement: At<Enforcement>,
+        /// Whether a request may switch to another protocol.
         optional upgrade: At<bool>,
     }
 }
 
 mapping! {
-    /// A prepared exception for degraded operation.
+    /// A prepared exception for degraded operation (縮退運転).
     DeclarationText {
+        /// Its title.
         optional title: At<String>,
+        /// The site that it opens; one with `dial: declared`.
         required site: At<Name>,
+        /// The rules that it opens it for.
         required rules: Vec<At<Name>>,
+        /// The longest it may stay open.
         required at_most: At<Duration>,
+        /// The approval that it stands on.
         required approval: At<Name>,
     }
 }
@@ -249,46 +349,9 @@ mapping! {
 mapping! {
     /// What may be asked.
     HttpText {
+        /// The methods.
         required methods: Vec<At<Method>>,
+        /// Patterns: `*` is one segment, `**` (last only) one or more; the query is not judged.
         required paths: Vec<At<PathPattern>>,
-    }
-}
-
-mapping! {
-    /// One test of the law by itself.
-    ScenarioText {
-        optional title: At<String>,
-        required flow: FlowText,
-        required expect: ExpectText,
-    }
-}
-
-mapping! {
-    /// The facts of a scenario.
-    FlowText {
-        optional from: At<IpAddr>,
-        optional to_address: At<SocketAddr>,
-        optional listener: At<Name>,
-        optional identity: At<Identity>,
-        optional identities: Vec<At<Identity>>,
-        optional to: At<Name>,
-        optional server_name: At<String>,
-        optional host: At<String>,
-        optional method: At<Method>,
-        optional path: At<String>,
-        optional upgrade: At<bool>,
-        optional endpoint: At<SocketAddr>,
-        optional tls: At<OfferedVersion>,
-        optional declared: Vec<At<Name>>,
-        optional at: At<Moment>,
-    }
-}
-
-mapping! {
-    /// The answer that is due: one of the three.
-    ExpectText {
-        optional allow: At<Name>,
-        optional deny: At<Reason>,
-        optional would_deny: At<Reason>,
     }
 }

@@ -1,0 +1,100 @@
+//! sekisho beside haproxy, nginx and Envoy: every subject is first seen to refuse what it must, then all are measured in
+//! turn, and one table says medians, ranges and ratios within a round. The load, the stand-in and the law are the ones
+//! of the other measurements.
+
+mod peer;
+mod ratio;
+mod table;
+mod work;
+
+use std::io;
+
+use crate::argument::{Exchange, Peers, Setting, SubjectName};
+use crate::check::{self, Refusal};
+use crate::figure::Table;
+use crate::site::Site;
+use crate::subject::{Candidate, Running, chosen};
+
+pub(crate) use peer::Peer;
+use table::Line;
+use work::Work;
+
+/// All of them; the first is compared with each of the others.
+const ALL: [SubjectName; 4] =
+    [SubjectName::Sekisho, SubjectName::Haproxy, SubjectName::Nginx, SubjectName::Envoy];
+
+/// Checks and measures, prints one table.
+///
+/// # Errors
+/// Where a subject does not start, does not do what it must, or the load could not be made.
+pub(crate) fn measure(setting: &Setting, settings: &Peers) -> io::Result<()> {
+    let site = Site::make(setting)?;
+    let mut candidates = chosen(setting, &site, &ALL);
+    check_all(&site, &candidates)?;
+    let mut lines =
+        measure_all(&site, &mut candidates, &Work::all(&settings.throughput), settings)?;
+    lines.extend(as_shipped(setting, settings)?);
+    let names: Vec<_> = candidates.iter().map(Candidate::name).collect();
+    table::print(&names, &lines, settings);
+    table::record(&names, &lines, settings)
+}
+
+/// What wants a fresh process comes last, when nothing else runs.
+fn measure_all(
+    site: &Site,
+    candidates: &mut [Candidate],
+    works: &[Work],
+    settings: &Peers,
+) -> io::Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    let (fresh, lasting): (Vec<_>, Vec<_>) = works.iter().partition(|work| work.is_fresh());
+    if !lasting.is_empty() {
+        let mut running = start(site, candidates)?;
+        for work in lasting {
+            lines.extend(work.measure(site, &mut running, settings)?);
+        }
+        running.iter().for_each(Running::print_complaint);
+    }
+    for work in fresh {
+        lines.extend(work.measure_fresh(site, candidates, settings)?);
+    }
+    Ok(lines)
+}
+
+/// sekisho alone, with the key exchange that it prefers as shipped, where the first of the subjects is sekisho.
+fn as_shipped(setting: &Setting, settings: &Peers) -> io::Result<Vec<Line>> {
+    let works = Work::hybrid(&settings.throughput);
+    let setting = Setting { exchange: Exchange::Hybrid, ..setting.clone() };
+    let site = Site::make(&setting)?;
+    let mut candidates = chosen(&setting, &site, &ALL);
+    candidates.truncate(1);
+    if works.is_empty() || candidates.iter().any(|first| first.name() != "sekisho") {
+        return Ok(Vec::new());
+    }
+    measure_all(&site, &mut candidates, &works, settings)
+}
+
+fn start(site: &Site, candidates: &[Candidate]) -> io::Result<Vec<Running>> {
+    candidates.iter().map(|candidate| candidate.start(site)).collect()
+}
+
+/// Checks every subject, and shows what it was that each refused and how.
+fn check_all(site: &Site, candidates: &[Candidate]) -> io::Result<()> {
+    let mut answers: Vec<Vec<Refusal>> = Vec::new();
+    for candidate in candidates {
+        let version = candidate.version().unwrap_or_else(|| "as built here".to_owned());
+        println!("{:<11} {version}", candidate.name());
+        answers.push(check::whole(site, candidate)?);
+    }
+    let mut head = vec!["refused"];
+    head.extend(candidates.iter().map(Candidate::name));
+    let mut table = Table::new(&head);
+    let attempts = answers.first().map_or(&[][..], Vec::as_slice);
+    for (number, Refusal { attempt, .. }) in attempts.iter().enumerate() {
+        let of_all = answers.iter().filter_map(|answers| answers.get(number));
+        let cells = of_all.map(|refusal| refusal.answer.clone());
+        table.row([attempt.clone()].into_iter().chain(cells).collect());
+    }
+    println!("\n{table}");
+    Ok(())
+}
