@@ -64,16 +64,12 @@ pub struct Sentence {
 
 /// Every change, what passes first; each kind by whence and whither.
 pub(super) fn sentences(difference: &Difference) -> Vec<Sentence> {
-    let complete: BTreeSet<Key> = difference
-        .cells
-        .iter()
-        .filter(|(_, it)| it.regions.iter().any(is_complete))
-        .map(|(key, _)| *key)
-        .collect();
-    let implied = |key: &Key| {
-        complete
-            .iter()
-            .any(|it| it.source == key.source && (key.host.is_none() || it.host == key.host))
+    let passing = difference.cells.iter().filter(|(_, it)| it.regions.iter().any(is_complete));
+    let complete: BTreeSet<Key> = passing.map(|(key, _)| *key).collect();
+    let sources: BTreeSet<_> = complete.iter().map(|key| key.source).collect();
+    let implied = |key: &Key| match key.host {
+        None => sources.contains(&key.source),
+        Some(_) => complete.contains(key),
     };
     let mut found = Vec::new();
     for (key, compared) in &difference.cells {
