@@ -23,11 +23,11 @@ pub(super) fn decide(
 
 /// One flow before the law.
 #[derive(Clone, Copy)]
-struct Case<'a> {
-    tables: &'a Tables,
-    refusing: &'a BTreeSet<Name>,
-    open: &'a [Standing],
-    flow: &'a Flow,
+pub(super) struct Case<'a> {
+    pub(super) tables: &'a Tables,
+    pub(super) refusing: &'a BTreeSet<Name>,
+    pub(super) open: &'a [Standing],
+    pub(super) flow: &'a Flow,
 }
 
 /// Whose names a certificate carries.
@@ -41,6 +41,43 @@ enum Named {
 }
 
 impl Case<'_> {
+    /// What refuses at each stage by itself, in the order of travel and whatever the stages before it say: the very
+    /// checks that [`decide`] makes, but without the rules.
+    pub(super) fn gates(self) -> Vec<(Stage, Reason)> {
+        let (source, destination) = self.ends();
+        let of = |stage, refused: Option<Reason>| refused.map(|reason| (stage, reason));
+        let reason = |denied: Denied| denied.reason;
+        let admitted = self.admitted().err().map(reason);
+        let hello = || Some(self.destination(self.flow.hello.as_deref()?).err()?.reason);
+        let identity = source.and_then(|source| self.identity(source).err()).map(reason);
+        let request = self.flow.request.as_ref().and_then(|request| self.unaskable(request, destination));
+        // What is left of the rules only gives a refusal its rule.
+        let left = Left::default();
+        let dial = |source| self.dial(destination, self.pool(source, destination), left).err();
+        let dial = source.and_then(dial).map(reason);
+        let peer = self.peer(destination, left).err().map(reason);
+        let all = [
+            of(Stage::Arrival, admitted),
+            of(Stage::Hello, hello()),
+            of(Stage::Identity, identity),
+            of(Stage::Request, request),
+            of(Stage::Dial, dial),
+            of(Stage::Peer, peer),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    /// Whose address it comes from, and whose name it asks for, as far as the law knows them.
+    pub(super) fn ends(self) -> (Option<SystemId>, Option<SystemId>) {
+        let source = self.tables.owner(self.flow.source).map(|owner| owner.system);
+        let asked = self.flow.hello.as_deref().map(|hello| &hello.server_name);
+        let destination = match asked {
+            Some(ServerName::Name(host)) => self.tables.hosts.get(host).copied(),
+            Some(ServerName::Missing | ServerName::Unusable) | None => None,
+        };
+        (source, destination)
+    }
+
     fn judge(self) -> Result<Verdict, Denied> {
         let source = self.arrival()?;
         let destination = self.hello(source)?;
@@ -53,6 +90,13 @@ impl Case<'_> {
     }
 
     fn arrival(self) -> Result<SystemId, Denied> {
+        let source = self.admitted()?;
+        self.pool(source, None).narrow(Phase::Standing, Stage::Arrival)?;
+        Ok(source)
+    }
+
+    /// What refuses an arrival whatever the rules say.
+    fn admitted(self) -> Result<SystemId, Denied> {
         let deny = |reason| Err(Denied::plain(reason, Stage::Arrival));
         let Some(owner) = self.tables.owner(self.flow.source) else {
             return deny(Reason::UnknownSource);
@@ -66,7 +110,6 @@ impl Case<'_> {
         if self.flow.listener.as_ref().is_some_and(|name| self.refusing.contains(name)) {
             return deny(Reason::Listener);
         }
-        self.pool(owner.system, None).narrow(Phase::Standing, Stage::Arrival)?;
         Ok(owner.system)
     }
 
@@ -129,21 +172,24 @@ impl Case<'_> {
         destination: Option<SystemId>,
     ) -> Result<Left<'a>, Denied> {
         let Some(request) = &self.flow.request else { return Ok(pool.left_over()) };
-        let deny = |reason| {
+        if let Some(reason) = self.unaskable(request, destination) {
             let rule = pool.only(Phase::Protocol);
-            Err(Denied { rule, ..Denied::plain(reason, Stage::Request) })
-        };
-        if !self.is_host(request) {
-            return deny(Reason::HostMismatch);
-        }
-        if request.upgrade && self.is_closed_to_switches(request, destination) {
-            return deny(Reason::Upgrade);
+            return Err(Denied { rule, ..Denied::plain(reason, Stage::Request) });
         }
         let left = pool.left_over();
         if left.is_empty() {
             return Err(pool.nearest(Phase::Request, Stage::Request));
         }
         Ok(left)
+    }
+
+    /// What refuses a request whatever the rules say.
+    fn unaskable(self, request: &Request, destination: Option<SystemId>) -> Option<Reason> {
+        if !self.is_host(request) {
+            return Some(Reason::HostMismatch);
+        }
+        let closed = request.upgrade && self.is_closed_to_switches(request, destination);
+        closed.then_some(Reason::Upgrade)
     }
 
     /// After a switch either side may speak first: what may never initiate must not get that chance. And `CONNECT`
@@ -301,7 +347,7 @@ pub(super) fn barred(
 }
 
 /// What is wrong with a certificate itself. A revocation weighs more than an end that comes anyway.
-fn flaw(certificate: &Certificate, at: Timestamp) -> Option<Reason> {
+pub(in crate::policy) fn flaw(certificate: &Certificate, at: Timestamp) -> Option<Reason> {
     if certificate.chain == Chain::Untrusted {
         return Some(Reason::CertificateInvalid);
     }
