@@ -16,7 +16,7 @@ use crate::figure::{Table, float};
 use crate::measure::{self, Counted, Plan};
 use crate::outcome::{BOUND, Outcome};
 
-/// Rounds that are further apart than this share do not carry a bound of 5 %.
+/// Rounds that are further above the best than this share do not carry a bound of 5 %.
 const SPREAD: f64 = 0.02;
 
 /// What was counted, and with what: another compiler makes other instructions.
@@ -94,7 +94,7 @@ fn cells(counted: &Counted, then: Option<u64>, outcome: Outcome) -> Vec<String> 
 fn explain(apart: &[Case], worse: bool, other_tools: bool) {
     for case in apart {
         println!(
-            "notice: {}: the rounds are more than {:.0} % apart",
+            "notice: {}: the middle round is more than {:.0} % above the best",
             case.title(),
             SPREAD * 100.0
         );

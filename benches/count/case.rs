@@ -83,7 +83,7 @@ impl Case {
         match self {
             Self::Decide | Self::DecideWide | Self::Entry => 20_000,
             Self::Https | Self::Tls => 1_600,
-            Self::Handshake => 160,
+            Self::Handshake => 240,
         }
     }
 

@@ -32,6 +32,9 @@ const PREFIXES_AT: [usize; 5] = [10, 100, 1_000, 10_000, 100_000];
 /// Live connections; 10 000 is the limit of a box that names none.
 const CONNECTIONS_AT: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 
+/// Live relays, each with its upstream leg; the law permits 4 096 upstream connections of a system.
+const RELAYS_AT: [usize; 5] = [1, 10, 100, 1_000, 4_000];
+
 /// Requests of one window for the processor time.
 const WINDOW: u32 = 60_000;
 
@@ -51,12 +54,13 @@ pub(crate) fn measure(arguments: &Arguments) -> io::Result<()> {
 }
 
 /// What grows, what is counted, at which sizes, and how a size is set.
-type Axis = (&'static str, [Case; 2], &'static [usize], fn(&mut Plan, usize));
+type Axis = (&'static str, &'static [Case], &'static [usize], fn(&mut Plan, usize));
 
-const AXES: [Axis; 3] = [
-    ("rules", [Case::Decide, Case::Https], &RULES_AT, |plan, at| plan.size.rules = at),
-    ("prefixes", [Case::Decide, Case::Https], &PREFIXES_AT, |plan, at| plan.size.prefixes = at),
-    ("connections", [Case::Https, Case::Tls], &CONNECTIONS_AT, |plan, at| plan.connections = at),
+const AXES: [Axis; 4] = [
+    ("rules", &[Case::Decide, Case::Https], &RULES_AT, |plan, at| plan.size.rules = at),
+    ("prefixes", &[Case::Decide, Case::Https], &PREFIXES_AT, |plan, at| plan.size.prefixes = at),
+    ("connections", &[Case::Https], &CONNECTIONS_AT, |plan, at| plan.connections = at),
+    ("relays", &[Case::Tls], &RELAYS_AT, |plan, at| plan.connections = at),
 ];
 
 /// Counts at each size.

@@ -28,6 +28,9 @@ const SETTLE: Duration = Duration::from_millis(300);
 /// The clients that keep their connection. More than one, so that a wake finds more than one request, as on a busy box.
 pub(crate) const CLIENTS: usize = 8;
 
+/// Connections that are opened at a time.
+const AT_ONCE: usize = 64;
+
 /// The program under callgrind, and what stands behind it.
 pub(crate) struct Subject {
     process: Child,
@@ -167,25 +170,25 @@ impl Clients {
     /// # Errors
     /// Where one is refused.
     pub(crate) async fn open(caller: Caller, load: Load) -> io::Result<Self> {
-        let clients = load.open.clamp(1, CLIENTS);
+        let hands = load.open.clamp(1, AT_ONCE);
         let mut tasks = JoinSet::new();
-        for client in 0..clients {
+        for hand in 0..hands {
             let caller = caller.clone();
             drop(tasks.spawn_local(async move {
-                let mut kept = Vec::new();
-                for number in (client..load.open).step_by(clients) {
+                let mut opened = Vec::new();
+                for number in (hand..load.open).step_by(hands) {
                     let mut connection = caller.open(source(number)).await?;
                     ask(&caller, &mut connection).await?;
-                    kept.push(connection);
+                    opened.push(connection);
                 }
-                Ok::<_, io::Error>(kept)
+                Ok::<_, io::Error>(opened)
             }));
         }
-        let mut kept = Vec::new();
+        let mut opened = Vec::new();
         while let Some(done) = tasks.join_next().await {
-            kept.push(done.map_err(io::Error::other)??);
+            opened.extend(done.map_err(io::Error::other)??);
         }
-        Ok(Self { caller, load, kept })
+        Ok(Self { caller, load, kept: dealt(opened) })
     }
 
     /// Asks so often, in equal shares.
@@ -210,6 +213,19 @@ impl Clients {
         }
         Ok(())
     }
+}
+
+/// As many hands as there are clients, and no hand without a connection.
+fn dealt(opened: Vec<Connection>) -> Vec<Vec<Connection>> {
+    let clients = opened.len().clamp(1, CLIENTS);
+    let mut hands: Vec<Vec<Connection>> = Vec::new();
+    hands.resize_with(clients, Vec::new);
+    for (number, connection) in opened.into_iter().enumerate() {
+        if let Some(hand) = hands.get_mut(number % clients) {
+            hand.push(connection);
+        }
+    }
+    hands
 }
 
 /// Asks on one connection after the other; the next round goes on with those that waited.

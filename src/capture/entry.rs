@@ -240,7 +240,8 @@ impl Entry {
             Protocol::Udp | Protocol::Tcp | Protocol::Other(33 | 132 | 136) => self.by_port(),
             Protocol::Esp | Protocol::Other(_) => return (first, true),
         };
-        let initiator = likely.unwrap_or(first);
+        // Nobody speaks from a group's address: what is sent to one was begun by its sender, whatever the ports.
+        let initiator = likely.filter(|end| !self.is_group(*end)).unwrap_or(first);
         (initiator, initiator != first)
     }
 
@@ -254,6 +255,15 @@ impl Entry {
             .or_else(|| self.by_port())
             .or_else(|| end_of(self.seen, seen::FIRST));
         (likely.unwrap_or(0), true)
+    }
+
+    /// Whether an end's address is that of a group: multicast of either version, or the broadcast.
+    fn is_group(&self, end: End) -> bool {
+        match self.key.addresses.get(end) {
+            Some([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, first, ..]) => *first >= 224,
+            Some([0xff, ..]) => true,
+            Some(_) | None => false,
+        }
     }
 
     /// The end whose port looks less like a service's, if the two can be told apart.

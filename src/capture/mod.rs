@@ -6,7 +6,7 @@
 //! pcap, pcapng  IP and fragments   began      certificates    the [`Sink`]
 //! ```
 //!
-//! [`read`] is the only way in, and nothing on this way knows the law. [`judge`] asks it, [`reconcile`] compares with the
+//! [`read()`] is the only way in, and nothing on this way knows the law. [`judge`] asks it, [`reconcile`] compares with the
 //! ledger, [`learn`] proposes rules, [`report`] says what it comes to.
 
 mod bounds;

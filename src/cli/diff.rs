@@ -148,11 +148,11 @@ impl Compared {
         section(&mut text, "guardrails: the council's word", &guardrails);
         let settings: Vec<_> = self.difference.settings().iter().map(changed).collect();
         section(&mut text, "also other", &settings);
-        let renames = self.difference.renames();
-        let renamed = renames
+        let names = self.difference.renames();
+        let renamed = names
             .systems
             .iter()
-            .chain(&renames.rules)
+            .chain(&names.rules)
             .map(|(old, new)| format!("`{old}` is `{new}` now"));
         section(&mut text, "another name, no change", &renamed.collect::<Vec<_>>());
         let recorded = self.replayed.as_ref().map(Replayed::lines).unwrap_or_default();
@@ -258,7 +258,7 @@ fn sentence(it: &Sentence) -> Value {
         "when": it.when,
         "old_rule": it.rules.0.as_ref().map(ToString::to_string),
         "new_rule": it.rules.1.as_ref().map(ToString::to_string),
-        "reason": it.reason.map(|reason| reason.code()),
+        "reason": it.reason.map(super::super::verdict::Reason::code),
         "example": flow(&it.example),
     })
 }
@@ -325,10 +325,10 @@ mod tests {
             let (_, old, new) = patches.last_mut().unwrap();
             let (sign, text) = line.split_at(1);
             if sign != "+" {
-                *old += &format!("{text}\n");
+                old.extend([text, "\n"]);
             }
             if sign != "-" {
-                *new += &format!("{text}\n");
+                new.extend([text, "\n"]);
             }
         }
         let added = block("diff").lines().filter(|line| line.starts_with('+')).count();
@@ -368,7 +368,7 @@ mod tests {
             let said = text.lines().filter(|line| !line.starts_with("differs: "));
             let said = said.collect::<Vec<_>>().join("\n");
             if !differs || said.trim_end() != change.said.trim_end() {
-                wrong += &format!("### {}\n{said}\n", change.title);
+                wrong.extend(["### ", &change.title, "\n", &said, "\n"]);
             }
         }
         assert!(wrong.is_empty(), "\n{wrong}");

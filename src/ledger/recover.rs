@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::entry::Body;
 use super::line;
 use super::resume;
-use super::segment::Directory;
+use super::segment::{Directory, Stored};
 use super::settings::{LedgerError, Settings};
 use super::signer::Signer;
 use super::writer::Segment;
@@ -202,12 +202,13 @@ pub(super) fn stepped(since: Timestamp) -> Body {
     Body::Gap { lost: Some(0), since: Some(since), cut: None, cause: Masked::own(STEPPED) }
 }
 
-/// Looks at the newest segment that has lines, at the empty ones after it, and at the joint before it.
+/// Looks at the newest segment that has lines, at the empty ones after it, and at the joint before it. What stands
+/// before a compressed segment is closed and held together by the tree: an older one may still have its lines.
 fn find(directory: &Directory) -> Result<Found, LedgerError> {
-    let segments = directory.segments().map_err(LedgerError::io("list", directory.path()))?;
+    let segments = directory.stored().map_err(LedgerError::io("list", directory.path()))?;
     let mut found = Found::default();
     let mut newer: Option<(u64, bool)> = None;
-    for (first, path) in segments.into_iter().rev() {
+    for Stored { first, path, .. } in segments.into_iter().rev().take_while(|it| !it.packed) {
         let bytes = fs::read(&path).map_err(LedgerError::io("read", &path))?;
         let scan = scan(&bytes, first);
         let end = scan.last.as_ref().map_or(first, |last| last.seq + 1);

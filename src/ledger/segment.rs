@@ -64,11 +64,6 @@ impl Directory {
         self.path.join(format!("{first:012}.jsonl"))
     }
 
-    /// The segments by first number, in order.
-    pub(super) fn segments(&self) -> io::Result<Vec<(u64, PathBuf)>> {
-        named(&self.path, ".jsonl")
-    }
-
     /// The subtrees of the segment that begins with `first`.
     pub(super) fn tree(&self, first: u64) -> PathBuf {
         self.path.join(format!("{first:012}.tree"))

@@ -308,7 +308,11 @@ fn rules_are_proposed_and_the_proposal_is_law() {
     let rules = fs::read_to_string(desk.at("tokyo/20-rules.yaml")).unwrap();
     let (register, rest) = rules.split_once("  inquire:").unwrap();
     let (_, after) = rest.split_once("\n# Degraded").unwrap();
-    fs::write(desk.at("tokyo/20-rules.yaml"), format!("{register}\n# {after}")).unwrap();
+    fs::write(
+        desk.at("tokyo/20-rules.yaml"),
+        format!("{register}\n# {after}").replace(", inquire]", "]"),
+    )
+    .unwrap();
     let scenarios = fs::read_to_string(desk.at("tokyo/30-scenarios.yaml")).unwrap();
     let kept: Vec<&str> = scenarios
         .split("  - title: ")

@@ -26,7 +26,7 @@ fault() {
   ask && calls=$((calls + 1))
   kill -TERM "$traced"
   wait "$tracer" || fail "$1: stopped with $?"
-  grep -q INJECTED strace.log || fail "$1: nothing was injected"
+  grep -qE 'INJECTED|DELAYED' strace.log || fail "$1: nothing was injected"
   ledger accounted state/ledger "$calls" "$1"
 }
 

@@ -187,10 +187,10 @@ fn nothing_that_a_client_sends_breaks_a_line_or_acts_on_a_terminal() {
     site.stop();
     let mut text = String::new();
     // The lines: the hashes beside them are bytes of any kind.
-    for file in std::fs::read_dir(site.folder.path().join("ledger")).unwrap() {
+    for file in fs::read_dir(site.folder.path().join("ledger")).unwrap() {
         let path = file.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "jsonl") {
-            text.push_str(&std::fs::read_to_string(path).unwrap());
+            text.push_str(&fs::read_to_string(path).unwrap());
         }
     }
     let lines = site.record.lines().unwrap();

@@ -51,13 +51,17 @@ pub(super) fn kind(connection: &Connection, own: &Own) -> Option<Outside> {
 }
 
 fn stays_on_link(connection: &Connection) -> bool {
-    let to = connection.responder.ip();
-    let multicast = match to {
+    // Who asked whom is told by the ports of some services, so that a group may stand at either end.
+    let ends = [connection.initiator.ip(), connection.responder.ip()];
+    let igmp = connection.protocol == Protocol::Other(2);
+    ends.into_iter().any(is_group_of_link) || igmp || is_discovery(connection)
+}
+
+fn is_group_of_link(address: IpAddr) -> bool {
+    match address {
         IpAddr::V4(v4) => v4 == Ipv4Addr::BROADCAST || matches!(v4.octets(), [224, 0, 0, _]),
         IpAddr::V6(v6) => matches!(v6.octets(), [0xff, scope, ..] if scope & 0x0f <= 2),
-    };
-    let igmp = connection.protocol == Protocol::Other(2);
-    multicast || igmp || is_discovery(connection)
+    }
 }
 
 /// Router and neighbour discovery, multicast listeners. Redirects are judged: they turn traffic to another way.

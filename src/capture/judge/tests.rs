@@ -164,6 +164,7 @@ fn what_the_law_does_not_speak_of_is_named_by_kind() {
     let datagram = |protocol, from: &str, to: &str| Connection { protocol, ..tcp(from, to) };
     let table = [
         (datagram(Protocol::Udp, "0.0.0.0:68", "255.255.255.255:67"), Outside::Link),
+        (datagram(Protocol::Udp, "255.255.255.255:68", "192.0.2.1:67"), Outside::Link),
         (datagram(Protocol::Udp, "192.0.2.9:5353", "224.0.0.251:5353"), Outside::Link),
         (datagram(Protocol::Icmp, "[fe80::1]:135", "[2001:db8::1]:136"), Outside::Link),
         (datagram(Protocol::Other(2), "192.0.2.9:0", "239.1.1.1:0"), Outside::Link),

@@ -193,6 +193,18 @@ fn datagrams_belong_to_who_asked_first() {
 }
 
 #[test]
+fn a_group_never_initiates() {
+    for (from, to) in [
+        ("192.0.2.1:67", "255.255.255.255:68"),
+        ("192.0.2.1:514", "224.0.0.251:40000"),
+        ("[2001:db8::1]:514", "[ff02::fb]:40000"),
+    ] {
+        let one = only(&[datagram(from, to, b"to all")]);
+        assert_eq!((one.initiator.to_string(), one.inferred), (from.to_owned(), false));
+    }
+}
+
+#[test]
 fn icmp_is_told_apart_by_its_types() {
     let echo = |kind: u8| {
         eth(

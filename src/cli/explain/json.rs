@@ -12,7 +12,7 @@ use crate::verdict::Verdict;
 pub(super) fn render(told: &Told<'_>) -> Value {
     let explanation = &told.explanation;
     let gates = explanation.gates.iter().filter_map(|(_, reason)| guardrail(*reason));
-    let road = explanation.road.iter().map(|step| step_of(step));
+    let road = explanation.road.iter().map(step_of);
     let mut value = json!({
         "format": "sekisho.explain/1",
         "at": told.at.to_string(),
@@ -93,7 +93,7 @@ pub(in crate::cli) fn flow(flow: &Flow) -> Value {
 }
 
 fn step_of(step: &Step) -> Value {
-    let reason = step.verdict.reason().map(|reason| reason.code());
+    let reason = step.verdict.reason().map(crate::verdict::Reason::code);
     json!({ "stage": step.stage.code(), "verdict": step.verdict.code(), "reason": reason })
 }
 

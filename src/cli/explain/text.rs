@@ -230,7 +230,7 @@ impl Told<'_> {
                 line(&mut text, &council(what, place.as_ref(), clause.as_deref()));
             }
             Proven::Nothing { why } => {
-                line(&mut text, &format!("no edit of the law changes this: {why}"))
+                line(&mut text, &format!("no edit of the law changes this: {why}"));
             }
         }
         text

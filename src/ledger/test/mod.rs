@@ -105,22 +105,30 @@ fn lines(directory: &Path) -> Vec<Value> {
     lines
 }
 
-/// The segments with what is in them, compressed or not.
+/// The segments with what is in them, compressed or not. One that is being compressed meanwhile is looked for again.
 fn segments(directory: &Path) -> BTreeMap<usize, String> {
+    loop {
+        if let Ok(found) = segments_at_once(directory) {
+            return found;
+        }
+    }
+}
+
+fn segments_at_once(directory: &Path) -> io::Result<BTreeMap<usize, String>> {
     let mut found = BTreeMap::new();
     for file in std::fs::read_dir(directory).unwrap() {
         let file = file.unwrap();
         let name = file.file_name().into_string().unwrap();
         let Some((digits, suffix)) = name.split_once('.') else { continue };
-        let bytes = || std::fs::read(file.path()).unwrap();
+        let bytes = || std::fs::read(file.path());
         let bytes = match suffix {
-            "jsonl" => bytes(),
-            "jsonl.zst" => zstd::stream::decode_all(bytes().as_slice()).unwrap(),
+            "jsonl" => bytes()?,
+            "jsonl.zst" => zstd::stream::decode_all(bytes()?.as_slice()).unwrap(),
             _ => continue,
         };
         found.insert(digits.parse().unwrap(), String::from_utf8(bytes).unwrap());
     }
-    found
+    Ok(found)
 }
 
 fn parse(text: &str) -> Vec<Value> {

@@ -348,11 +348,16 @@ fn bearers(tables: Both<&Tables>) -> (Vec<Bearers>, HashMap<Identity, usize>) {
 
 /// The identities whose systems have other names in the new law, or may or may not initiate.
 fn moved(tables: Both<&Tables>, identities: &[Bearers]) -> Vec<usize> {
-    let said = |(tables, systems): (&Tables, &Box<[SystemId]>)| {
+    let said = |(tables, systems): (&Tables, &[SystemId])| {
         let systems = systems.iter().filter_map(|system| tables.systems.get(*system));
         systems.map(|it| (it.name.clone(), it.may_initiate)).collect::<BTreeSet<_>>()
     };
-    let moves = |bearers: &Bearers| !tables.with(bearers.systems.each()).map(said).agrees();
+    let moves = |bearers: &Bearers| {
+        !tables
+            .with(bearers.systems.each())
+            .map(|(tables, systems)| said((tables, systems)))
+            .agrees()
+    };
     identities.iter().enumerate().filter(|(_, it)| moves(it)).map(|(at, _)| at).collect()
 }
 

@@ -93,10 +93,10 @@ impl<'a> Ends<'a> {
     }
 
     pub(super) fn entrances(&self, rules: &Rules<'_>) -> Vec<Entrance> {
-        let ruled =
+        let listeners =
             rules.each().into_iter().flatten().filter_map(|(_, rule)| rule.listener.as_ref());
         let refusing = self.pair.map(Engine::refusing).into_iter().flatten();
-        let named: BTreeSet<&Name> = ruled.chain(refusing).collect();
+        let named: BTreeSet<&Name> = listeners.chain(refusing).collect();
         let mut other = "another".to_owned();
         while named.iter().any(|name| name.as_str() == other) {
             other.push('x');
@@ -186,10 +186,9 @@ fn sums<K: Ord + Copy>(
         for (kind, identities) in &found {
             for (one, identity) in single {
                 let both = sum(*kind, *one);
+                let sum = || [identities.as_slice(), &[(*identity).clone()]].concat();
                 if !found.contains_key(&both) {
-                    more.entry(both).or_insert_with(|| {
-                        [identities.as_slice(), &[(*identity).clone()]].concat()
-                    });
+                    more.entry(both).or_insert_with(sum);
                 }
             }
         }

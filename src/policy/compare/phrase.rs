@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(nets(&[(ip("10.0.0.0"), ip("10.0.1.127"))]), ["10.0.0.0/24", "10.0.1.0/25"]);
         assert_eq!(nets(&[(ip("10.0.0.1"), ip("10.0.255.0"))]).last().unwrap(), "…");
         assert_eq!(
-            [duration(Duration::from_secs(120)), duration(Duration::from_millis(250))],
+            [duration(Duration::from_mins(2)), duration(Duration::from_millis(250))],
             ["2m", "250ms"]
         );
     }

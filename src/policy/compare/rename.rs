@@ -18,7 +18,7 @@ impl Renames {
     /// Finds them.
     pub(super) fn of(old: &Model, new: &Model) -> Self {
         let mut renames = Self::default();
-        renames.systems = matched(&old.systems, &new.systems, |a, b| same_system(a, b));
+        renames.systems = matched(&old.systems, &new.systems, same_system);
         renames.rules =
             matched(&old.rules, &new.rules, |a, b| renames.same_rule((old, a), (new, b)));
         renames

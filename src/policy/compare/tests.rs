@@ -162,7 +162,7 @@ fn a_new_path_and_a_method_less_are_told_in_the_words_of_the_law() {
         ["allowed existing-system → intermediate-server: GET POST PUT /report []  -→register path"]
     );
     let covered = said(|law| {
-        register(law).http.as_mut().unwrap().paths.push(imagined::pattern("/exchange/x"))
+        register(law).http.as_mut().unwrap().paths.push(imagined::pattern("/exchange/x"));
     });
     assert_eq!(
         covered,
@@ -192,7 +192,7 @@ fn a_new_address_is_told_with_its_prefix_and_a_new_end_with_its_day() {
         ]
     );
     let end = said(|law| {
-        register(law).period.until = Some(imagined::moment("2027-04-01T00:00:00+09:00"))
+        register(law).period.until = Some(imagined::moment("2027-04-01T00:00:00+09:00"));
     });
     assert_eq!(
         end,

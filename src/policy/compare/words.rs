@@ -100,10 +100,10 @@ fn merged(all: Vec<Sentence>) -> Vec<Sentence> {
         }
     }
     let mut sentences: Vec<_> = found.into_values().collect();
-    sentences.iter_mut().for_each(|it| {
+    for it in &mut sentences {
         it.from.sort();
         it.from.dedup();
-    });
+    }
     sentences
         .sort_by(|a, b| (a.turn, &a.from, &a.to, &a.asks).cmp(&(b.turn, &b.from, &b.to, &b.asks)));
     sentences
@@ -299,8 +299,8 @@ impl Told<'_> {
             Shown::Named(_, identities) => listed(identities),
             Shown::Unknown | Shown::Absent | Shown::Flawed => String::new(),
         };
-        let named: Vec<_> = picked.iter().map(names).collect();
-        (!usual).then(|| format!("with a certificate of {}", named.join(" or of ")))
+        let shown: Vec<_> = picked.iter().map(names).collect();
+        (!usual).then(|| format!("with a certificate of {}", shown.join(" or of ")))
     }
 
     fn peers(&self, atoms: &Atoms) -> Option<String> {
@@ -313,8 +313,8 @@ impl Told<'_> {
             Server::Verified(_, identities) => listed(identities),
             Server::Unknown | Server::Refused => String::new(),
         };
-        let named: Vec<_> = picked.iter().map(names).collect();
-        (!usual).then(|| format!("where the server shows {}", named.join(" or ")))
+        let shown: Vec<_> = picked.iter().map(names).collect();
+        (!usual).then(|| format!("where the server shows {}", shown.join(" or ")))
     }
 
     /// Told where not every address that is ever dialled is meant.

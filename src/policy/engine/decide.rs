@@ -50,7 +50,8 @@ impl Case<'_> {
         let admitted = self.admitted().err().map(reason);
         let hello = || Some(self.destination(self.flow.hello.as_deref()?).err()?.reason);
         let identity = source.and_then(|source| self.identity(source).err()).map(reason);
-        let request = self.flow.request.as_ref().and_then(|request| self.unaskable(request, destination));
+        let request =
+            self.flow.request.as_ref().and_then(|request| self.unaskable(request, destination));
         // What is left of the rules only gives a refusal its rule.
         let left = Left::default();
         let dial = |source| self.dial(destination, self.pool(source, destination), left).err();

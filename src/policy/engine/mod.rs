@@ -80,8 +80,8 @@ mod relaxed;
 mod sift;
 mod stop;
 
-pub use declared::Opened;
 pub(super) use decide::flaw;
+pub use declared::Opened;
 pub(super) use sift::{Sieve, Sift, Sifted};
 pub(super) use stop::{Stops, matches};
 

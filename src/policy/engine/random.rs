@@ -78,7 +78,9 @@ pub(in crate::policy) fn guardrails() -> impl Strategy<Value = Guardrails> {
         })
 }
 
-pub(in crate::policy) fn encryption(versions: BTreeSet<TlsVersion>) -> Option<Guardrail<Encryption>> {
+pub(in crate::policy) fn encryption(
+    versions: BTreeSet<TlsVersion>,
+) -> Option<Guardrail<Encryption>> {
     guardrail(Encryption { versions, mutual: true, passthrough: false })
 }
 

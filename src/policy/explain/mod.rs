@@ -206,7 +206,7 @@ impl Known<'_> {
 
 fn request_stops(sifted: &Sifted<'_>) -> [Option<Reason>; 3] {
     let has = |kind: Reason| sifted.request.stops.contains(&Some(kind)).then_some(kind);
-    [has(Reason::Method).or(has(Reason::Protocol)), has(Reason::Path), has(Reason::Upgrade)]
+    [has(Reason::Method).or_else(|| has(Reason::Protocol)), has(Reason::Path), has(Reason::Upgrade)]
 }
 
 impl Candidate {

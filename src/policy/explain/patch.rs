@@ -37,8 +37,12 @@ fn file_hunks(before: &SourceFile, after: &SourceFile) -> Vec<Hunk> {
     let new = new.get(..new.len().saturating_sub(tail)).unwrap_or_default();
     let mut hunks = Hunks { file: &before.name, found: Vec::new(), open: false };
     if old.len().max(new.len()) > LINES_MAX {
-        old.iter().enumerate().for_each(|(at, line)| hunks.remove(head + at, line));
-        new.iter().for_each(|line| hunks.add(head, line));
+        for (at, line) in old.iter().enumerate() {
+            hunks.remove(head + at, line);
+        }
+        for line in new {
+            hunks.add(head, line);
+        }
     } else {
         walk(old, new, head, &mut hunks);
     }
@@ -65,7 +69,6 @@ fn walk(old: &[&str], new: &[&str], head: usize, hunks: &mut Hunks<'_>) {
     let (mut i, mut j) = (0, 0);
     loop {
         match (old.get(i), new.get(j)) {
-            (None, None) => return,
             (Some(a), Some(b)) if a == b => {
                 hunks.open = false;
                 (i, j) = (i + 1, j + 1);
@@ -78,7 +81,7 @@ fn walk(old: &[&str], new: &[&str], head: usize, hunks: &mut Hunks<'_>) {
                 hunks.add(head + i, b);
                 j += 1;
             }
-            (Some(_), None) => return,
+            (Some(_) | None, None) => return,
         }
     }
 }

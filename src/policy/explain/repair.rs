@@ -100,7 +100,9 @@ impl Search<'_> {
             Ground { engine, asked: self.asked, at: self.at, explanation: &explanation, draft };
         match ground.next() {
             Next::Edits(edits) if depth < DEPTH_MAX => {
-                edits.iter().for_each(|edit| self.tried(edit, depth));
+                for edit in &edits {
+                    self.tried(edit, depth);
+                }
             }
             Next::Edits(_) => {}
             Next::Council(what) => {
