@@ -197,7 +197,7 @@ fn a_new_address_is_told_with_its_prefix_and_a_new_end_with_its_day() {
     assert_eq!(
         end,
         [
-            "refused existing-system → intermediate-server: GET POST PUT /exchange/** [] from 2027-04-01 register→- after_approval"
+            "refused existing-system → intermediate-server: GET POST PUT /exchange/** [] from 2027-04-01 register→- path"
         ]
     );
 }

@@ -148,12 +148,24 @@ fn several_edits_are_found_one_after_the_other() {
 }
 
 #[test]
-fn a_declared_site_and_an_unknown_certificate_have_their_own_edits() {
+fn a_site_that_waits_for_a_declaration_is_opened_by_declaring_not_by_an_edit() {
     let site = ScenarioFlow {
         endpoint: Some("10.201.1.10:443".parse().unwrap()),
         ..asks("10.13.10.5", "GET", "/exchange/x")
     };
-    assert_eq!(permitted(site), ["tokyo/10-systems.yaml -dial: declared +dial: always"]);
+    let proposal = proposed(site.clone());
+    assert_eq!(patch(&proposal), ["tokyo/10-systems.yaml -dial: declared +dial: always"]);
+    let Proven::Forbidden { faults } = proposal.proven else {
+        panic!("the declaration would wait for nothing")
+    };
+    assert_eq!(faults.0[0].code, "declaration_site");
+    let law = understand(&tokyo(), None).unwrap();
+    let declared = asked(ScenarioFlow { declared: vec![name("dr-osaka")], ..site });
+    assert!(matches!(explain(&law.engine, &declared, now()).verdict, Verdict::Allow(_)));
+}
+
+#[test]
+fn a_certificate_of_nobody_is_given_to_the_system_of_the_address() {
     let certificate = ScenarioFlow {
         identities: vec![Identity::parse("dns:new.union.example").unwrap()],
         ..asks("10.13.10.5", "GET", "/exchange/x")
