@@ -17,6 +17,7 @@ use crate::ledger::PolicyDigest;
 use crate::policy::compare::{Change, Difference, Effect, Sentence, Turn, compare};
 use crate::service::control;
 use crate::source::{self, Archive};
+use crate::verdict::Reason;
 use crate::yaml::SourceFile;
 
 /// How long the daemon has to answer.
@@ -258,7 +259,7 @@ fn sentence(it: &Sentence) -> Value {
         "when": it.when,
         "old_rule": it.rules.0.as_ref().map(ToString::to_string),
         "new_rule": it.rules.1.as_ref().map(ToString::to_string),
-        "reason": it.reason.map(super::super::verdict::Reason::code),
+        "reason": it.reason.map(Reason::code),
         "example": flow(&it.example),
     })
 }
