@@ -18,7 +18,7 @@ use crate::policy::compare::{Change, Difference, Effect, Sentence, Turn, compare
 use crate::service::control;
 use crate::source::{self, Archive};
 use crate::verdict::Reason;
-use crate::yaml::SourceFile;
+use crate::yaml::{Fault, SourceFile};
 
 /// How long the daemon has to answer.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -158,6 +158,7 @@ impl Compared {
         section(&mut text, "another name, no change", &renamed.collect::<Vec<_>>());
         let recorded = self.replayed.as_ref().map(Replayed::lines).unwrap_or_default();
         section(&mut text, "recorded traffic that would be treated otherwise", &recorded);
+        section(&mut text, "scenarios of the new law to be changed with it", &self.promises());
         text + &self.last_line(sentences.len())
     }
 
@@ -171,6 +172,16 @@ impl Compared {
         format!(
             "differs: {sentences} in answers, {guardrails} in guardrails, {settings} besides; {digests}"
         )
+    }
+
+    /// The scenarios of the new law that do not hold: before they do, it is not put in force.
+    fn promises(&self) -> Vec<String> {
+        let told = |fault: &Fault| {
+            let place = fault.places.first();
+            let place = place.map(|(place, _)| format!("{}:{}: ", place.file, place.line));
+            format!("{}{}", place.unwrap_or_default(), fault.message)
+        };
+        self.new.failing.0.iter().map(told).collect()
     }
 
     fn json(&self) -> Value {
@@ -192,6 +203,7 @@ impl Compared {
             "guardrails": self.difference.guardrails().iter().map(change).collect::<Vec<_>>(),
             "settings": self.difference.settings().iter().map(change).collect::<Vec<_>>(),
             "ledger": self.replayed.as_ref().map(Replayed::json),
+            "scenarios": self.promises(),
             "renames": { "systems": names(&renames.systems), "rules": names(&renames.rules) },
         })
     }
@@ -401,6 +413,26 @@ mod tests {
     }
 
     #[test]
+    fn scenarios_that_expect_the_old_answer_are_listed_and_keep_nothing_from_being_compared() {
+        let folder = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir("policies/tokyo").unwrap() {
+            let path = entry.unwrap().path();
+            let text = fs::read_to_string(&path).unwrap();
+            let text = text.replace("[GET, POST, PUT]", "[GET, POST, PUT, DELETE]");
+            fs::write(folder.path().join(path.file_name().unwrap()), text).unwrap();
+        }
+        let (text, _) = run(&["policies/tokyo", folder.path().to_str().unwrap()], &[]).unwrap();
+        let due = "becomes allowed\n  existing-system → intermediate-server  DELETE /exchange/**  by `register`  was `method`\n";
+        assert!(text.starts_with(due), "{text}");
+        let (_, promises) =
+            text.split_once("scenarios of the new law to be changed with it\n").unwrap();
+        assert!(
+            promises.contains("scenario `nothing is deleted` expects deny `method`"),
+            "{promises}"
+        );
+    }
+
+    #[test]
     fn a_wider_guardrail_stands_in_a_section_of_its_own() {
         let (text, _) =
             diff("00-council.yaml", "tls: [\"1.3\"]", "tls: [\"1.2\", \"1.3\"]", &[]).unwrap();
@@ -446,7 +478,7 @@ mod tests {
                 .unwrap();
         assert!(
             text.contains(
-                "recorded traffic that would be treated otherwise\n  of 4 judged entries"
+                "recorded traffic that would be treated otherwise\n  none of 4 judged entries"
             ),
             "{text}"
         );

@@ -23,7 +23,7 @@ pub(super) struct Which {
     pub(super) policies: Option<PathBuf>,
 }
 
-/// A sound law.
+/// A law that breaks no guardrail. Scenarios may fail: whoever changes a law on purpose changes what it promises.
 #[derive(Debug)]
 pub(super) struct Written {
     /// Its files.
@@ -34,10 +34,12 @@ pub(super) struct Written {
     pub(super) engine: Arc<Engine>,
     /// What it is named by.
     pub(super) digest: PolicyDigest,
+    /// Its scenarios that end otherwise than they expect; with any, the law is not put in force.
+    pub(super) failing: Faults,
 }
 
 impl Which {
-    /// Reads it; where it is not sound, every fault.
+    /// Reads it; where it is not sound but for its scenarios, every fault.
     pub(super) fn read(&self) -> Result<Written, Faults> {
         match &self.policies {
             Some(directory) => Written::of(source::load_law(directory)?, None),
@@ -55,9 +57,9 @@ impl Written {
 
     /// The law of these files.
     pub(super) fn of(files: Vec<SourceFile>, appliance: Option<Appliance>) -> Result<Self, Faults> {
-        let law = policy::understand(&files, appliance.as_ref())?;
+        let (engine, failing) = policy::imagine(&files, appliance.as_ref())?;
         let digest = source::digest(&files);
-        Ok(Self { files, appliance, engine: law.engine, digest })
+        Ok(Self { files, appliance, engine, digest, failing })
     }
 }
 

@@ -232,7 +232,8 @@ impl Replayed {
         }
         let span =
             self.span.map(|(first, last)| format!(", {first} to {last}")).unwrap_or_default();
-        lines.push(format!("of {} judged entries{span}", self.entries));
+        let none = if lines.is_empty() { "none " } else { "" };
+        lines.push(format!("{none}of {} judged entries{span}", self.entries));
         lines
     }
 

@@ -25,6 +25,7 @@ pub(super) fn render(told: &Told<'_>) -> Value {
         "other_rules": explanation.others,
         "guardrails_violated": gates.collect::<Vec<_>>(),
         "edit": edit(&told.proposal),
+        "diff": told.diff,
         "notes": told.notes,
     });
     if let (Some(past), Some(whole)) = (&told.past, value.as_object_mut()) {

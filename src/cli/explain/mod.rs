@@ -33,6 +33,9 @@ pub(super) struct Arguments {
     /// How the result is written
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
+    /// Write only the edit, as `patch -p0` takes it (`patch -p1 -d /` where the law is named from the root)
+    #[arg(long, conflicts_with = "format")]
+    patch: bool,
 }
 
 fn moment(text: &str) -> Result<Timestamp, String> {
@@ -45,6 +48,8 @@ struct Told<'a> {
     at: Timestamp,
     explanation: Explanation,
     proposal: Proposal,
+    /// The edit as a unified diff.
+    diff: String,
     past: Option<Past>,
     notes: Vec<String>,
 }
@@ -63,13 +68,17 @@ impl<'a> Told<'a> {
         let explanation = explain::explain(&law.engine, asked, at);
         let proposal =
             explain::propose(&law.files, law.appliance.as_ref(), &law.engine, (asked, at));
-        Self { law, at, explanation, proposal, past: None, notes }
+        let diff = explain::unified(&law.files, &proposal.hunks);
+        Self { law, at, explanation, proposal, diff, past: None, notes }
     }
 
-    fn render(&self, format: Format) -> String {
-        match format {
-            Format::Text => text::render(self),
-            Format::Json => format!("{:#}", json::render(self)),
+    fn render(self, arguments: &Arguments) -> String {
+        if arguments.patch {
+            return self.diff;
+        }
+        match arguments.format {
+            Format::Text => text::render(&self),
+            Format::Json => format!("{:#}", json::render(&self)),
         }
     }
 }
@@ -78,7 +87,10 @@ impl<'a> Told<'a> {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match explained(arguments) {
         Ok((text, refused)) => {
-            show(text.trim_end());
+            // A patch has line ends of its own, and may be none.
+            if !text.is_empty() {
+                show(text.trim_end_matches('\n'));
+            }
             ExitCode::from(u8::from(refused))
         }
         Err(message) => {
@@ -95,18 +107,28 @@ fn explained(arguments: &Arguments) -> Result<(String, bool), String> {
         return recorded(arguments, &law);
     }
     let at = arguments.at.unwrap_or_else(now);
-    let (asked, notes) = arguments.facts.read(&law, at)?;
-    Ok(told(&Told::of(&law, &asked, at, notes), arguments.format))
+    let (asked, mut notes) = arguments.facts.read(&law, at)?;
+    notes.extend(unkept(&law));
+    Ok(told(Told::of(&law, &asked, at, notes), arguments))
 }
 
-fn told(told: &Told<'_>, format: Format) -> (String, bool) {
-    (told.render(format), matches!(told.explanation.verdict, Verdict::Deny(_)))
+/// That such a law is not put in force.
+fn unkept(law: &Written) -> Option<String> {
+    let failing = law.failing.errors();
+    (failing > 0).then(|| {
+        format!("{failing} of its scenarios do not hold: `sekisho check` shows them, and no box takes it")
+    })
+}
+
+fn told(told: Told<'_>, arguments: &Arguments) -> (String, bool) {
+    let refused = matches!(told.explanation.verdict, Verdict::Deny(_));
+    (told.render(arguments), refused)
 }
 
 /// An entry of the ledger: the road by the law then, the edit of the law now.
 fn recorded(arguments: &Arguments, law: &Written) -> Result<(String, bool), String> {
     let found = arguments.entry.find(law)?;
-    let mut notes = Vec::new();
+    let mut notes: Vec<_> = unkept(law).into_iter().collect();
     let then = found
         .law_then(law)
         .map_err(|why| notes.push(format!("{why}; judged by the law on disk")))
@@ -126,7 +148,8 @@ fn recorded(arguments: &Arguments, law: &Written) -> Result<(String, bool), Stri
         explain::propose(&law.files, law.appliance.as_ref(), &law.engine, (&current, now()));
     let same_law = then.as_ref().map(|then| then.digest == law.digest);
     let past = Some(Past { found, today, same_law });
-    Ok(told(&Told { law: judge, at, explanation, proposal, past, notes }, arguments.format))
+    let diff = explain::unified(&law.files, &proposal.hunks);
+    Ok(told(Told { law: judge, at, explanation, proposal, diff, past, notes }, arguments))
 }
 
 #[expect(

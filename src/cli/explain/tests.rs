@@ -141,3 +141,21 @@ fn an_entry_that_is_not_there_or_judges_nothing_says_so() {
         "`yesterday` is no entry; write `BOOT-SEQ` or `SEQ`"
     );
 }
+
+#[test]
+fn the_edit_is_a_patch_that_applies() {
+    let (patch, refused) =
+        told("--from 10.13.10.5 --method DELETE --path /exchange/results --patch").unwrap();
+    assert!(refused);
+    let (head, changed) = patch.split_once("@@\n").unwrap();
+    assert!(
+        head.starts_with("--- policies/tokyo/20-rules.yaml\n+++ policies/tokyo/20-rules.yaml\n@@ -"),
+        "{head}"
+    );
+    assert_eq!(changed.lines().filter(|line| line.starts_with(' ')).count(), 6);
+    assert!(changed.contains(
+        "\n-      methods: [GET, POST, PUT]\n+      methods: [GET, POST, PUT, DELETE]\n"
+    ));
+    let (nothing, refused) = told("--from 10.210.0.9 --patch").unwrap();
+    assert!(refused && nothing.is_empty(), "{nothing}");
+}

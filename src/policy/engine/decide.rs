@@ -1,13 +1,12 @@
 //! The judgement itself, stage by stage as the engine's page says it. What stops a rule is in `stop`.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use super::declared::{self, Standing};
 use super::stop::{Left, Phase, Pool};
 use crate::flow::{Certificate, Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
 use crate::flow::{Hello, Request, Timestamp};
-use crate::policy::compile::{RuleEntry, SystemId, Tables};
+use crate::policy::compile::{EndpointEntry, RuleEntry, SystemId, Tables};
 use crate::policy::model::{Dial, Protocol};
 use crate::verdict::{Allowed, Denied, NotYet, Reason, Stage, Verdict};
 
@@ -54,7 +53,9 @@ impl Case<'_> {
             self.flow.request.as_ref().and_then(|request| self.unaskable(request, destination));
         // What is left of the rules only gives a refusal its rule.
         let left = Left::default();
-        let dial = |source| self.dial(destination, self.pool(source, destination), left).err();
+        let entry = self.entry();
+        let dial =
+            |source| self.dial((destination, entry), self.pool(source, destination), left).err();
         let dial = source.and_then(dial).map(reason);
         let peer = self.peer(destination, left).err().map(reason);
         let all = [
@@ -85,9 +86,10 @@ impl Case<'_> {
         self.identity(source)?;
         let pool = self.pool(source, destination);
         let left = self.request(pool, destination)?;
-        self.dial(destination, pool, left)?;
+        let entry = self.entry();
+        self.dial((destination, entry), pool, left)?;
         self.peer(destination, left)?;
-        Ok(self.conclude(source, destination, left))
+        Ok(self.conclude((source, destination), entry, left))
     }
 
     fn arrival(self) -> Result<SystemId, Denied> {
@@ -200,16 +202,23 @@ impl Case<'_> {
         request.method.as_str() == "CONNECT" || system.is_some_and(|system| !system.may_initiate)
     }
 
+    /// What is known of the address that is dialled.
+    fn entry(&self) -> Option<&EndpointEntry> {
+        self.tables.endpoint(self.flow.endpoint?)
+    }
+
     fn dial(
         self,
-        destination: Option<SystemId>,
+        (destination, entry): (Option<SystemId>, Option<&EndpointEntry>),
         pool: Pool<'_>,
         left: Left<'_>,
     ) -> Result<(), Denied> {
-        let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
+        if self.flow.endpoint.is_none() {
+            return Ok(());
+        }
         let declared =
             |site: &Name| pool.left(Phase::Request).any(|rule| self.opens(site, &rule.name));
-        match barred(self.tables, (endpoint, self.flow.at), destination, declared) {
+        match barred(self.tables, (entry, self.flow.at), destination, declared) {
             None => Ok(()),
             Some(reason) => Err(Denied { rule: left.only(), ..Denied::plain(reason, Stage::Dial) }),
         }
@@ -231,8 +240,14 @@ impl Case<'_> {
     }
 
     /// Nothing refuses it: it is allowed where no fact is missing that a rule asks for.
-    fn conclude(self, source: SystemId, destination: Option<SystemId>, left: Left<'_>) -> Verdict {
-        match (self.flow.endpoint, self.passes_by(source, destination, left)) {
+    fn conclude(
+        self,
+        ends: (SystemId, Option<SystemId>),
+        entry: Option<&EndpointEntry>,
+        left: Left<'_>,
+    ) -> Verdict {
+        let passes = entry.and_then(|entry| self.passes_by(ends, entry, left));
+        match (self.flow.endpoint, passes) {
             (Some(endpoint), Some((rule, would_deny))) => Verdict::Allow(Allowed {
                 rule: rule.name.clone(),
                 system: rule.to.clone(),
@@ -246,11 +261,10 @@ impl Case<'_> {
     /// The rule of which no fact is missing, the address that is dialled included.
     fn passes_by<'a>(
         &'a self,
-        source: SystemId,
-        destination: Option<SystemId>,
+        (source, destination): (SystemId, Option<SystemId>),
+        entry: &EndpointEntry,
         left: Left<'a>,
     ) -> Option<(&'a RuleEntry, Option<Reason>)> {
-        let entry = self.tables.endpoint(self.flow.endpoint?)?;
         let (paper, asked) = (self.flow.paper.is_some(), self.flow.request.is_some());
         let complete = |rule: &RuleEntry| {
             let known = match rule.protocol {
@@ -324,11 +338,11 @@ impl Case<'_> {
 /// whether a site that waits for a declaration has one.
 pub(super) fn barred(
     tables: &Tables,
-    (endpoint, at): (SocketAddr, Timestamp),
+    (entry, at): (Option<&EndpointEntry>, Timestamp),
     destination: Option<SystemId>,
     declared: impl Fn(&Name) -> bool,
 ) -> Option<Reason> {
-    let Some(entry) = tables.endpoint(endpoint) else {
+    let Some(entry) = entry else {
         return Some(if tables.residency { Reason::CountryUnknown } else { Reason::NoRule });
     };
     if entry.residency.is_some() {

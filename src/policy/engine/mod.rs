@@ -278,6 +278,6 @@ impl Engine {
     /// Why an endpoint of its own system may not be dialled at `at`, whoever asks.
     pub(super) fn dial_refusal(&self, endpoint: SocketAddr, at: Timestamp) -> Option<Reason> {
         let declared = |site: &Name| declared::opens(&self.open, site, None, at);
-        decide::barred(&self.tables, (endpoint, at), None, declared)
+        decide::barred(&self.tables, (self.tables.endpoint(endpoint), at), None, declared)
     }
 }

@@ -5,9 +5,11 @@ mod edit;
 mod patch;
 mod repair;
 mod text;
+mod unified;
 
 pub use patch::{Hunk, hunks};
 pub use repair::{Proposal, Proven, propose};
+pub use unified::unified;
 
 use crate::flow::{Flow, Identity, Name, Paper, Timestamp};
 use crate::policy::engine::{Engine, Sifted};

@@ -143,7 +143,9 @@ fn a_public_address_counts_by_the_pinned_geography() {
     assert_eq!(verdict(at("2026-05-02T00:00:00Z")), Some(Reason::CountryUnknown));
     assert_eq!(engine.next_change(at("2026-04-01T00:00:00Z")), Some(at("2026-05-02T00:00:00Z")));
     let abroad = HOME.replace("Japan (JP)", "Australia (AU)");
-    assert!(faults(public(&abroad, None)).contains("outside_country"));
+    assert!(faults(public(&abroad, None)).contains(
+        "outside_country endpoint `8.8.8.8:443` of `intermediate-server` is registered in `AU`, whatever its site says; only `JP` is permitted"
+    ));
     let elsewhere = HOME.replace("8.8.8.0", "9.9.9.0");
     assert!(faults(public(&elsewhere, None)).contains("country_unknown"));
 }
