@@ -138,6 +138,9 @@ impl Facts {
         let unreadable = |error: String| format!("certificate `{}`: {error}", file.display());
         let bytes = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
         let chain = tls::chain(&bytes).map_err(|error| unreadable(error.to_string()))?;
+        if chain.is_empty() {
+            return Err(unreadable("there is no certificate in it, in the form of PEM".to_owned()));
+        }
         let stores = self.trust(law);
         let judged = stores.iter().map(|store| store.certificate(&chain, at));
         let mut judged: Vec<Certificate> = judged.collect();

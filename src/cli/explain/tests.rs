@@ -81,7 +81,7 @@ fn a_certificate_file_is_read_with_its_names_and_dates() {
     assert!(text.contains("dns:kizon.union.example"), "{text}");
     assert!(text.contains("note: no file of a trust can be read here"), "{text}");
     std::fs::write(&file, "no certificate").unwrap();
-    assert!(told(&line).unwrap_err().contains("it cannot be read"));
+    assert!(told(&line).unwrap_err().contains("there is no certificate in it"));
 }
 
 const LEDGER: &[&str] = &[
