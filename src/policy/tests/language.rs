@@ -1,13 +1,15 @@
 //! The parts of the language that lean on something else: declarations, geography, protocols that are not terminated, IPv4
 //! inside IPv6, days and zones. Each is an edit of the seed's law.
 
+use std::path::PathBuf;
+
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{check, edited, file, lines, tokyo, tokyo_box};
 use crate::flow::{Name, Timestamp};
 use crate::policy::model::{ScenarioFlow, Zone};
 use crate::policy::resolve::geography::hex;
-use crate::policy::{Engine, Law, Opened, scenario, understand, unserved};
+use crate::policy::{Engine, Law, Opened, geography_file, scenario, understand, unserved};
 use crate::verdict::{Reason, Verdict};
 use crate::yaml::{Faults, SourceFile};
 
@@ -148,6 +150,27 @@ fn a_public_address_counts_by_the_pinned_geography() {
     ));
     let elsewhere = HOME.replace("8.8.8.0", "9.9.9.0");
     assert!(faults(public(&elsewhere, None)).contains("country_unknown"));
+}
+
+#[test]
+fn a_listener_of_the_box_that_refuses_takes_nobody_whatever_the_rules_say() {
+    let law = edited("listener: union-lan                  # from", "# from").unwrap();
+    let reason = |listener: &str| {
+        let from = "10.13.10.5".parse().ok();
+        let listener = Name::parse(listener).ok();
+        let flow = ScenarioFlow { from, listener, ..ScenarioFlow::default() };
+        scenario::verdict(&law.engine, &flow, at("2026-11-22T12:00:00+09:00")).reason()
+    };
+    assert_eq!(reason("center-guard"), Some(Reason::Listener));
+    assert_eq!(reason("union-lan"), None);
+}
+
+#[test]
+fn the_file_that_a_law_names_for_its_geography_lies_beside_it() {
+    let named = "version: 1\ngeography: { file: ../geography/list.txt, age_max: 90d }\n";
+    let found = geography_file(&[file("tokyo/40-more.yaml", named)]);
+    assert_eq!(found, Some(PathBuf::from("tokyo/../geography/list.txt")));
+    assert_eq!(geography_file(&tokyo()), None);
 }
 
 #[test]
