@@ -329,3 +329,29 @@ fn a_day_is_a_day_of_the_laws_zone() {
     assert_eq!(ends("UTC"), due(0, "2020-06-15T00", "2026-12-01T00"));
     assert_eq!(ends("\"-05:00\""), due(-18_000, "2020-06-15T05", "2026-12-01T05"));
 }
+
+#[test]
+fn how_revocation_is_known_is_said_once_and_in_one_way() {
+    let with = |new: &str| edited("    revocation: { lists: [../certs/union-ca.crl] }", new);
+    assert!(with("    revocation: { none: \"why there is none\" }").is_ok());
+    for wrong in [
+        "{ lists: 5, none: \"why\" }",
+        "{ lists: [a.crl], none: [] }",
+        "{ lists: 5 }",
+        "{ none: [] }",
+    ] {
+        let told = faults(with(&format!("    revocation: {wrong}")));
+        assert_eq!(told.matches("wrong_type").count(), 1, "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn what_nobody_can_dial_is_no_endpoint() {
+    for address in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+        let new = format!("\"{address}:443\"");
+        let told = faults(edited("\"10.200.1.10:443\"", &new));
+        assert!(told.contains(&format!("`{address}:443`")), "{address}: {told}");
+        assert!(told.contains("bad_address"), "{address}: {told}");
+    }
+}
