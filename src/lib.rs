@@ -15,7 +15,7 @@
 //! |---|---|
 //! | 0 | [`flow`] what happened; [`yaml`] texts with places, faults |
 //! | 1 | [`verdict`] answers and reasons; [`appliance`] the box |
-//! | 2 | [`policy`] written → meant → runs, its schema, its kernel ruleset; [`ledger`]; [`metrics`] |
+//! | 2 | [`policy`] written → meant → runs, explained, compared, its schema, its kernel ruleset; [`ledger`]; [`metrics`] |
 //! | 3 | [`tls`] both legs; [`source`] the only reader of laws and certificates; [`capture`] recorded traffic; [`report`] the council's; [`standin`] peers for the lab and the self-test |
 //! | 4 | [`proxy`] the life of a connection |
 //! | 5 | [`service`] the life of the process |

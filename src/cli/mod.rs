@@ -24,12 +24,20 @@ macro_rules! commands {
 }
 
 mod call;
+mod law;
+mod moment;
+mod recorded;
+mod replay;
 
 commands! {
     /// Judge recorded traffic by the law, and say how much could be judged
     Capture capture
     /// Check a law: faults, proofs, warnings, scenarios
     Check check
+    /// Compare two laws by what they answer: what becomes allowed, what refused
+    Diff diff
+    /// Explain what the law says of one flow, and the smallest edit that would change it
+    Explain explain
     /// Run the whole system on this machine, without root, and try it
     Lab lab
     /// Verify, show and prove what the audit ledger holds

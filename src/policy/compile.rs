@@ -75,7 +75,7 @@ pub(super) struct EndpointEntry {
 }
 
 /// One rule, ready to be compared.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct RuleEntry {
     pub(super) name: Name,
     pub(super) to: Name,

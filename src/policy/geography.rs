@@ -320,12 +320,31 @@ apnic|JP|ipv6|2001:200::|32|19990813|allocated|E
         let text = "# Country: Japan (JP)\n# Date: 2026-02-01\n1.0.16.0/20\n1.0.20.0/24 AU\n2001:db8::/32, KR\n";
         let asked = ["1.0.16.1", "1.0.20.1", "2001:db8::1", "8.8.8.8"];
         assert_eq!(look(text, &asked), Ok(some(&["JP", "AU", "KR", ""])));
+        let narrow_first = "# Date: 2026-02-01\n1.0.20.0/24 AU\n1.0.16.0/20 JP\n";
+        assert_eq!(look(narrow_first, &asked[..2]), Ok(some(&["JP", "AU"])));
         assert!(
             look("# Date: 2026-02-01\n1.0.16.0/20\n", &[]).unwrap_err().ends_with("no country")
         );
         assert!(look("# Country: JP\n1.0.16.0/20\n", &[]).unwrap_err().contains("# Date:"));
         let disputed = "# Date: 2026-02-01\n1.0.16.0/20 JP\n1.0.16.0/20 AU\n";
         assert_eq!(look(disputed, &["1.0.16.1"]), Ok(some(&[""])));
+    }
+
+    #[test]
+    fn comments_and_empty_lines_are_no_records() {
+        let commented = format!("# a|b|c\n\n{DELEGATED}\n# the end\n");
+        assert_eq!(look(&commented, &["1.0.16.0"]), Ok(some(&["JP"])));
+        assert_eq!(look("# Country: JP\n\n", &[]), Err("there is nothing in it".to_owned()));
+    }
+
+    #[test]
+    fn a_country_is_two_upper_case_letters_and_a_block_may_be_one_address() {
+        let listed = |line: &str| look(&format!("# Date: 2026-02-01\n{line}\n"), &["1.0.16.1"]);
+        assert_eq!(listed("1.0.16.1/32 JP"), Ok(some(&["JP"])));
+        for code in ["jp", "JPN", "J"] {
+            let unknown = Err("line 2: no country".to_owned());
+            assert_eq!(listed(&format!("1.0.16.0/20 {code}")), unknown, "{code}");
+        }
     }
 
     /// A database as the format describes it: one record for all of IPv4 (<https://maxmind.github.io/MaxMind-DB/>).

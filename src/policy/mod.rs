@@ -2,11 +2,13 @@
 
 pub mod address;
 mod agreement;
+pub mod compare;
 mod compile;
 mod document;
 pub mod engine;
 mod example;
 mod expiry;
+pub mod explain;
 mod geography;
 mod guardrail;
 #[cfg(test)]
@@ -67,6 +69,25 @@ pub fn understand(files: &[SourceFile], appliance: Option<&Appliance>) -> Result
     prove_and_run(model, appliance, faults)
 }
 
+/// As [`understand`], of a law that is only imagined: scenarios that end otherwise than expected are told and do not keep
+/// it from being understood, since whoever changes a law on purpose changes what it promises.
+///
+/// # Errors
+/// Every other fault, in one go.
+pub fn imagine(
+    files: &[SourceFile],
+    appliance: Option<&Appliance>,
+) -> Result<(Arc<Engine>, Faults), Faults> {
+    let mut faults = Faults::new();
+    let Some(model) = mean(files, &mut faults) else { return Err(faults.sorted()) };
+    if let Some(appliance) = appliance {
+        agreement::agree(&model, appliance, &mut faults);
+    }
+    let engine = Arc::new(prove(model, appliance, &mut faults)?);
+    let failing = scenario::run(&engine);
+    Ok((engine, failing))
+}
+
 /// What the files mean. A file that cannot be read to its end would make everything it declares look unknown, so
 /// that names are only looked up where all can be.
 fn mean(files: &[SourceFile], faults: &mut Faults) -> Option<Model> {
@@ -95,22 +116,29 @@ fn prove_and_run(
     appliance: Option<&Appliance>,
     mut faults: Faults,
 ) -> Result<Law, Faults> {
-    let proofs = proof::prove(&model, appliance);
-    let is_whole = faults.is_sound();
-    let counted = |fault: &Fault| is_whole || forbids(fault);
-    faults.extend(Faults(proofs.0.into_iter().filter(counted).collect()));
-    if !faults.is_sound() {
-        return Err(faults.sorted());
-    }
     let scenarios = model.scenarios.len();
-    let engine = Arc::new(
-        Engine::compile(model).with_listeners(appliance.map(refusing).unwrap_or_default()),
-    );
+    let engine = Arc::new(prove(model, appliance, &mut faults)?);
     faults.extend(scenario::run(&engine));
     if !faults.is_sound() {
         return Err(faults.sorted());
     }
     Ok(Law { engine, warnings: faults.sorted(), scenarios })
+}
+
+/// The engine of a law that breaks no guardrail; what is only worth a look is added to `faults`.
+fn prove(
+    model: Model,
+    appliance: Option<&Appliance>,
+    faults: &mut Faults,
+) -> Result<Engine, Faults> {
+    let proofs = proof::prove(&model, appliance);
+    let is_whole = faults.is_sound();
+    let counted = |fault: &Fault| is_whole || forbids(fault);
+    faults.extend(Faults(proofs.0.into_iter().filter(counted).collect()));
+    if !faults.is_sound() {
+        return Err(std::mem::take(faults).sorted());
+    }
+    Ok(Engine::compile(model).with_listeners(appliance.map(refusing).unwrap_or_default()))
 }
 
 /// Whether a proof stands although something was left out. What is forbidden stays forbidden; but a list of what is permitted may lack an

@@ -2,6 +2,7 @@
 //! wrong. Made by `resolve`, consumed by `compile` and the proofs. No texts, no engine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -358,4 +359,17 @@ pub enum SegmentPattern {
     Literal(Box<str>),
     /// `*`: any one segment that is not empty.
     Any,
+}
+
+impl fmt::Display for PathPattern {
+    /// As it is written: `/exchange/**`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                SegmentPattern::Literal(text) => write!(f, "/{text}")?,
+                SegmentPattern::Any => f.write_str("/*")?,
+            }
+        }
+        if self.rest { f.write_str("/**") } else { Ok(()) }
+    }
 }

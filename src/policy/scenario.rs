@@ -25,8 +25,13 @@ pub fn run(engine: &Engine) -> Faults {
 pub fn verdict(engine: &Engine, facts: &ScenarioFlow, at: Timestamp) -> Verdict {
     let declared = engine.with_declarations(&opened(engine, facts, at));
     let engine = if facts.declared.is_empty() { engine } else { &declared };
-    let verdict = engine.decide(&flow(engine, facts, at));
-    let malformed = facts.path.as_ref().is_some_and(|path| Path::parse(path).is_err());
+    judged(engine, &flow(engine, facts, at), facts.path.as_deref())
+}
+
+/// The answer to a flow whose request had this path as it was written.
+pub(super) fn judged(engine: &Engine, flow: &Flow, path: Option<&str>) -> Verdict {
+    let verdict = engine.decide(flow);
+    let malformed = path.is_some_and(|path| Path::parse(path).is_err());
     let earlier = matches!(&verdict, Verdict::Deny(denied) if denied.stage < Stage::Request);
     if malformed && !earlier {
         return Verdict::Deny(Denied::plain(Reason::MalformedRequest, Stage::Request));
@@ -57,7 +62,7 @@ pub fn flow(engine: &Engine, facts: &ScenarioFlow, at: Timestamp) -> Flow {
 }
 
 /// The declarations that are open in it: since this very moment, for as long as the law permits.
-fn opened(engine: &Engine, facts: &ScenarioFlow, at: Timestamp) -> Vec<Opened> {
+pub(super) fn opened(engine: &Engine, facts: &ScenarioFlow, at: Timestamp) -> Vec<Opened> {
     let opened = |declaration: &Name| Opened {
         declaration: declaration.clone(),
         since: at,

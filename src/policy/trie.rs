@@ -1,7 +1,8 @@
 //! Which rules have a pattern that a path fits, however many rules there are: the patterns of some rules, segment by
 //! segment. What one pattern means is said in `engine::stop`, and a test holds the two together.
 
-use std::collections::HashMap;
+// What is looked up comes from clients, what is stored from the law alone: no client can make keys collide.
+use rustc_hash::FxHashMap as HashMap;
 
 use crate::flow::Path;
 use crate::policy::compile::RuleId;

@@ -57,6 +57,12 @@ pub fn load(box_file: &Path) -> Result<Loaded, Faults> {
     settled(|desk| understand(desk, box_file))
 }
 
+/// The trust of a law, as far as its files can be read here: for the desk, which may lack some.
+pub fn trust(model: &policy::Model) -> BTreeMap<Name, TrustStore> {
+    let read = |desk: &mut Desk| Ok(material::trust(desk, &model.trust, &mut Faults::new()));
+    settled(read).unwrap_or_default()
+}
+
 /// What judging needs where nothing is served: no key of the box is read.
 #[derive(Debug)]
 pub struct ToJudge {

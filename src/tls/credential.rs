@@ -27,9 +27,7 @@ impl Credential {
     /// # Errors
     /// [`MaterialError`] also where the key is not the leaf's.
     pub fn parse(chain: &[u8], key: &[u8]) -> Result<Self, MaterialError> {
-        let chain = CertificateDer::pem_slice_iter(chain)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| MaterialError(format!("the chain is not PEM: {error}")))?;
+        let chain = self::chain(chain)?;
         let leaf = chain.first().ok_or_else(|| said("there is no certificate in the chain"))?;
         let leaf = peer::read(leaf).ok_or_else(|| said("the first certificate cannot be read"))?;
         // What the parser says of a key is not repeated: it may quote the key.
@@ -62,6 +60,16 @@ impl Credential {
     pub fn resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::new(SingleCertAndKey::from(Arc::clone(&self.key)))
     }
+}
+
+/// The certificates of a PEM file, leaf first.
+///
+/// # Errors
+/// [`MaterialError`] where it is not PEM. A file without a certificate gives an empty chain.
+pub fn chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, MaterialError> {
+    CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| MaterialError(format!("the chain is not PEM: {error}")))
 }
 
 impl fmt::Debug for Credential {

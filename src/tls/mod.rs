@@ -21,7 +21,7 @@ mod trust;
 use std::collections::BTreeSet;
 use std::fmt;
 
-pub use credential::Credential;
+pub use credential::{Credential, chain};
 pub use hello::{agreed, hello, offered};
 pub use originate::{Expected, originate};
 pub use peer::{chain_digest, identities};

@@ -75,6 +75,21 @@ impl TrustStore {
         self.facts(chain, now, KeyUsage::server_auth())
     }
 
+    /// What a chain says of itself, as far as nobody has to be trusted for it: names and dates. Chain and revocation are
+    /// taken as in order; `None` where there is no readable certificate.
+    pub fn names_only(chain: &[CertificateDer<'_>]) -> Option<Certificate> {
+        let certificate = chain.first()?;
+        let leaf = peer::read(certificate).filter(|leaf| !leaf.doubtful)?;
+        Some(Certificate {
+            identities: leaf.identities,
+            chain: Chain::Trusted,
+            not_before: leaf.window.not_before,
+            not_after: leaf.window.not_after,
+            revocation: Revocation::NotKept,
+            fingerprint: peer::sha256(certificate),
+        })
+    }
+
     /// The papers of a finished handshake, from `peer_certificates()`.
     pub fn paper(&self, chain: Option<&[CertificateDer<'_>]>, now: Timestamp) -> Paper {
         match chain {

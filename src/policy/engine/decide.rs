@@ -1,13 +1,12 @@
 //! The judgement itself, stage by stage as the engine's page says it. What stops a rule is in `stop`.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use super::declared::{self, Standing};
 use super::stop::{Left, Phase, Pool};
 use crate::flow::{Certificate, Chain, Flow, Identity, Name, Paper, Peer, Revocation, ServerName};
 use crate::flow::{Hello, Request, Timestamp};
-use crate::policy::compile::{RuleEntry, SystemId, Tables};
+use crate::policy::compile::{EndpointEntry, RuleEntry, SystemId, Tables};
 use crate::policy::model::{Dial, Protocol};
 use crate::verdict::{Allowed, Denied, NotYet, Reason, Stage, Verdict};
 
@@ -23,11 +22,11 @@ pub(super) fn decide(
 
 /// One flow before the law.
 #[derive(Clone, Copy)]
-struct Case<'a> {
-    tables: &'a Tables,
-    refusing: &'a BTreeSet<Name>,
-    open: &'a [Standing],
-    flow: &'a Flow,
+pub(super) struct Case<'a> {
+    pub(super) tables: &'a Tables,
+    pub(super) refusing: &'a BTreeSet<Name>,
+    pub(super) open: &'a [Standing],
+    pub(super) flow: &'a Flow,
 }
 
 /// Whose names a certificate carries.
@@ -41,18 +40,66 @@ enum Named {
 }
 
 impl Case<'_> {
+    /// What refuses at each stage by itself, in the order of travel and whatever the stages before it say: the very
+    /// checks that [`decide`] makes, but without the rules.
+    pub(super) fn gates(self) -> Vec<(Stage, Reason)> {
+        let (source, destination) = self.ends();
+        let of = |stage, refused: Option<Reason>| refused.map(|reason| (stage, reason));
+        let reason = |denied: Denied| denied.reason;
+        let admitted = self.admitted().err().map(reason);
+        let hello = || Some(self.destination(self.flow.hello.as_deref()?).err()?.reason);
+        let identity = source.and_then(|source| self.identity(source).err()).map(reason);
+        let request =
+            self.flow.request.as_ref().and_then(|request| self.unaskable(request, destination));
+        // What is left of the rules only gives a refusal its rule.
+        let left = Left::default();
+        let entry = self.entry();
+        let dial =
+            |source| self.dial((destination, entry), self.pool(source, destination), left).err();
+        let dial = source.and_then(dial).map(reason);
+        let peer = self.peer(destination, left).err().map(reason);
+        let all = [
+            of(Stage::Arrival, admitted),
+            of(Stage::Hello, hello()),
+            of(Stage::Identity, identity),
+            of(Stage::Request, request),
+            of(Stage::Dial, dial),
+            of(Stage::Peer, peer),
+        ];
+        all.into_iter().flatten().collect()
+    }
+
+    /// Whose address it comes from, and whose name it asks for, as far as the law knows them.
+    pub(super) fn ends(self) -> (Option<SystemId>, Option<SystemId>) {
+        let source = self.tables.owner(self.flow.source).map(|owner| owner.system);
+        let asked = self.flow.hello.as_deref().map(|hello| &hello.server_name);
+        let destination = match asked {
+            Some(ServerName::Name(host)) => self.tables.hosts.get(host).copied(),
+            Some(ServerName::Missing | ServerName::Unusable) | None => None,
+        };
+        (source, destination)
+    }
+
     fn judge(self) -> Result<Verdict, Denied> {
         let source = self.arrival()?;
         let destination = self.hello(source)?;
         self.identity(source)?;
         let pool = self.pool(source, destination);
         let left = self.request(pool, destination)?;
-        self.dial(destination, pool, left)?;
+        let entry = self.entry();
+        self.dial((destination, entry), pool, left)?;
         self.peer(destination, left)?;
-        Ok(self.conclude(source, destination, left))
+        Ok(self.conclude((source, destination), entry, left))
     }
 
     fn arrival(self) -> Result<SystemId, Denied> {
+        let source = self.admitted()?;
+        self.pool(source, None).narrow(Phase::Standing, Stage::Arrival)?;
+        Ok(source)
+    }
+
+    /// What refuses an arrival whatever the rules say.
+    fn admitted(self) -> Result<SystemId, Denied> {
         let deny = |reason| Err(Denied::plain(reason, Stage::Arrival));
         let Some(owner) = self.tables.owner(self.flow.source) else {
             return deny(Reason::UnknownSource);
@@ -66,7 +113,6 @@ impl Case<'_> {
         if self.flow.listener.as_ref().is_some_and(|name| self.refusing.contains(name)) {
             return deny(Reason::Listener);
         }
-        self.pool(owner.system, None).narrow(Phase::Standing, Stage::Arrival)?;
         Ok(owner.system)
     }
 
@@ -129,21 +175,24 @@ impl Case<'_> {
         destination: Option<SystemId>,
     ) -> Result<Left<'a>, Denied> {
         let Some(request) = &self.flow.request else { return Ok(pool.left_over()) };
-        let deny = |reason| {
+        if let Some(reason) = self.unaskable(request, destination) {
             let rule = pool.only(Phase::Protocol);
-            Err(Denied { rule, ..Denied::plain(reason, Stage::Request) })
-        };
-        if !self.is_host(request) {
-            return deny(Reason::HostMismatch);
-        }
-        if request.upgrade && self.is_closed_to_switches(request, destination) {
-            return deny(Reason::Upgrade);
+            return Err(Denied { rule, ..Denied::plain(reason, Stage::Request) });
         }
         let left = pool.left_over();
         if left.is_empty() {
             return Err(pool.nearest(Phase::Request, Stage::Request));
         }
         Ok(left)
+    }
+
+    /// What refuses a request whatever the rules say.
+    fn unaskable(self, request: &Request, destination: Option<SystemId>) -> Option<Reason> {
+        if !self.is_host(request) {
+            return Some(Reason::HostMismatch);
+        }
+        let closed = request.upgrade && self.is_closed_to_switches(request, destination);
+        closed.then_some(Reason::Upgrade)
     }
 
     /// After a switch either side may speak first: what may never initiate must not get that chance. And `CONNECT`
@@ -153,16 +202,23 @@ impl Case<'_> {
         request.method.as_str() == "CONNECT" || system.is_some_and(|system| !system.may_initiate)
     }
 
+    /// What is known of the address that is dialled.
+    fn entry(&self) -> Option<&EndpointEntry> {
+        self.tables.endpoint(self.flow.endpoint?)
+    }
+
     fn dial(
         self,
-        destination: Option<SystemId>,
+        (destination, entry): (Option<SystemId>, Option<&EndpointEntry>),
         pool: Pool<'_>,
         left: Left<'_>,
     ) -> Result<(), Denied> {
-        let Some(endpoint) = self.flow.endpoint else { return Ok(()) };
+        if self.flow.endpoint.is_none() {
+            return Ok(());
+        }
         let declared =
             |site: &Name| pool.left(Phase::Request).any(|rule| self.opens(site, &rule.name));
-        match barred(self.tables, (endpoint, self.flow.at), destination, declared) {
+        match barred(self.tables, (entry, self.flow.at), destination, declared) {
             None => Ok(()),
             Some(reason) => Err(Denied { rule: left.only(), ..Denied::plain(reason, Stage::Dial) }),
         }
@@ -184,8 +240,14 @@ impl Case<'_> {
     }
 
     /// Nothing refuses it: it is allowed where no fact is missing that a rule asks for.
-    fn conclude(self, source: SystemId, destination: Option<SystemId>, left: Left<'_>) -> Verdict {
-        match (self.flow.endpoint, self.passes_by(source, destination, left)) {
+    fn conclude(
+        self,
+        ends: (SystemId, Option<SystemId>),
+        entry: Option<&EndpointEntry>,
+        left: Left<'_>,
+    ) -> Verdict {
+        let passes = entry.and_then(|entry| self.passes_by(ends, entry, left));
+        match (self.flow.endpoint, passes) {
             (Some(endpoint), Some((rule, would_deny))) => Verdict::Allow(Allowed {
                 rule: rule.name.clone(),
                 system: rule.to.clone(),
@@ -199,11 +261,10 @@ impl Case<'_> {
     /// The rule of which no fact is missing, the address that is dialled included.
     fn passes_by<'a>(
         &'a self,
-        source: SystemId,
-        destination: Option<SystemId>,
+        (source, destination): (SystemId, Option<SystemId>),
+        entry: &EndpointEntry,
         left: Left<'a>,
     ) -> Option<(&'a RuleEntry, Option<Reason>)> {
-        let entry = self.tables.endpoint(self.flow.endpoint?)?;
         let (paper, asked) = (self.flow.paper.is_some(), self.flow.request.is_some());
         let complete = |rule: &RuleEntry| {
             let known = match rule.protocol {
@@ -277,11 +338,11 @@ impl Case<'_> {
 /// whether a site that waits for a declaration has one.
 pub(super) fn barred(
     tables: &Tables,
-    (endpoint, at): (SocketAddr, Timestamp),
+    (entry, at): (Option<&EndpointEntry>, Timestamp),
     destination: Option<SystemId>,
     declared: impl Fn(&Name) -> bool,
 ) -> Option<Reason> {
-    let Some(entry) = tables.endpoint(endpoint) else {
+    let Some(entry) = entry else {
         return Some(if tables.residency { Reason::CountryUnknown } else { Reason::NoRule });
     };
     if entry.residency.is_some() {
@@ -301,7 +362,7 @@ pub(super) fn barred(
 }
 
 /// What is wrong with a certificate itself. A revocation weighs more than an end that comes anyway.
-fn flaw(certificate: &Certificate, at: Timestamp) -> Option<Reason> {
+pub(in crate::policy) fn flaw(certificate: &Certificate, at: Timestamp) -> Option<Reason> {
     if certificate.chain == Chain::Untrusted {
         return Some(Reason::CertificateInvalid);
     }

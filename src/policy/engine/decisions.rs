@@ -267,10 +267,22 @@ fn a_paper_is_judged_by_its_flaws_and_then_by_its_names() {
     for (title, flow, reason) in table {
         check(title, law(), &flow, Err((reason, Stage::Identity)));
     }
+}
+
+#[test]
+fn a_paper_in_order_passes_from_its_first_moment_to_its_last() {
+    let good = |text: &str| Revocation::Good { until: moment(text) };
+    let mine = "dns:kizon.union.example";
     let pin = format!("spki-sha256:{}", "0a".repeat(32));
     check("with a stranger's name", law(), &named(&[mine, &pin]), REGISTER);
     let last = moment("2026-11-22T02:14:07+09:00");
     check("the last moment", law(), &showing(|it| it.not_after = last), REGISTER);
+    check("the first moment", law(), &showing(|it| it.not_before = last), REGISTER);
+    let two_names = law_with(|law| {
+        let own = law.systems.get_mut("existing-system").expect("a system");
+        own.identities.push(identity("dns:kizon2.union.example"));
+    });
+    check("two names of its own", two_names, &named(&[mine, "dns:kizon2.union.example"]), REGISTER);
     check(
         "a list in time",
         law(),

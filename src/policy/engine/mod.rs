@@ -74,13 +74,16 @@ mod outward;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
-mod random;
+pub(super) mod random;
 #[cfg(test)]
 mod relaxed;
+mod sift;
 mod stop;
 
+pub(super) use decide::flaw;
 pub use declared::Opened;
-pub(super) use stop::matches;
+pub(super) use sift::{Sieve, Sift, Sifted};
+pub(super) use stop::{Stops, matches};
 
 use declared::Standing;
 
@@ -89,7 +92,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::flow::{Flow, Host, Identity, Method, Name, Path, ServerName, Timestamp};
-use crate::policy::compile::Tables;
+use crate::policy::compile::{RuleId, Tables};
 use crate::policy::mask::Masked;
 use crate::policy::model::{Model, Protocol, Rule, System, Upstream};
 use crate::verdict::{Reason, Verdict};
@@ -147,6 +150,27 @@ impl Engine {
     /// Answers a flow by the facts it has. The only place that decides who may pass.
     pub fn decide(&self, flow: &Flow) -> Verdict {
         decide::decide(&self.tables, (&self.refusing, &self.open), flow)
+    }
+
+    /// The same judgement taken apart, for whoever explains or compares laws: what refuses at each stage, and what stops
+    /// each of these rules. It decides nothing.
+    pub(super) fn sift(&self, flow: &Flow, rules: &[RuleId]) -> Sift<'_> {
+        sift::sift(&self.tables, (&self.refusing, &self.open), flow, rules)
+    }
+
+    /// As [`Engine::sift`], of every rule of the law whomever it joins.
+    pub(super) fn sift_all(&self, flow: &Flow) -> Sift<'_> {
+        sift::sift_all(&self.tables, (&self.refusing, &self.open), flow)
+    }
+
+    /// The tables, for whoever compares laws.
+    pub(super) fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The listeners that answer nothing.
+    pub(super) fn refusing(&self) -> &BTreeSet<Name> {
+        &self.refusing
     }
 
     /// The next moment after `now` at which time alone changes an answer of the law. Certificates and revocation
@@ -260,6 +284,6 @@ impl Engine {
     /// Why an endpoint of its own system may not be dialled at `at`, whoever asks.
     pub(super) fn dial_refusal(&self, endpoint: SocketAddr, at: Timestamp) -> Option<Reason> {
         let declared = |site: &Name| declared::opens(&self.open, site, None, at);
-        decide::barred(&self.tables, (endpoint, at), None, declared)
+        decide::barred(&self.tables, (self.tables.endpoint(endpoint), at), None, declared)
     }
 }

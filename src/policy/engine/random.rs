@@ -38,7 +38,7 @@ const PATHS: [&str; 10] = [
     "/d/123456789018/u",
 ];
 
-pub(super) fn second(at: i64) -> Timestamp {
+pub(in crate::policy) fn second(at: i64) -> Timestamp {
     Timestamp::from_seconds(at)
 }
 
@@ -47,7 +47,7 @@ fn period() -> impl Strategy<Value = Period> {
         .prop_map(|(since, until)| Period { since: since.map(second), until: until.map(second) })
 }
 
-pub(super) fn guardrails() -> impl Strategy<Value = Guardrails> {
+pub(in crate::policy) fn guardrails() -> impl Strategy<Value = Guardrails> {
     let systems = |all: &'static [&'static str]| {
         option::weighted(0.3, subsequence(all, 0..=all.len()).prop_map(|it| names(&it)))
     };
@@ -78,7 +78,9 @@ pub(super) fn guardrails() -> impl Strategy<Value = Guardrails> {
         })
 }
 
-pub(super) fn encryption(versions: BTreeSet<TlsVersion>) -> Option<Guardrail<Encryption>> {
+pub(in crate::policy) fn encryption(
+    versions: BTreeSet<TlsVersion>,
+) -> Option<Guardrail<Encryption>> {
     guardrail(Encryption { versions, mutual: true, passthrough: false })
 }
 
@@ -160,7 +162,7 @@ prop_compose! {
     }
 }
 
-pub(super) fn model() -> impl Strategy<Value = Model> {
+pub(in crate::policy) fn model() -> impl Strategy<Value = Model> {
     let rules = prop_oneof![1 => vec(any_rule(), 0..4), 3 => vec(any_rule(), 4..16)];
     (world(), guardrails(), rules, vec(any_declaration(), 2)).prop_map(
         |(mut law, guardrails, rules, declarations)| {
@@ -193,7 +195,7 @@ prop_compose! {
 }
 
 /// Declarations that are open; `d9` is none of the law's.
-pub(super) fn opened() -> impl Strategy<Value = Vec<Opened>> {
+pub(in crate::policy) fn opened() -> impl Strategy<Value = Vec<Opened>> {
     let one = (select(vec!["d0", "d0", "d1", "d1", "d9"]), 0_i64..7, 6_i64..14).prop_map(
         |(declaration, since, until)| Opened {
             declaration: name(declaration),
@@ -299,7 +301,7 @@ fn any_request() -> impl Strategy<Value = Request> {
 }
 
 prop_compose! {
-    pub(super) fn any_flow()(
+    pub(in crate::policy) fn any_flow()(
         at in prop_oneof![2 => 5_i64..9, 1 => 0_i64..15],
         own in prop::bool::weighted(0.8),
         transport in prop_oneof![20 => Just(Transport::Tcp), 1 => Just(Transport::Udp)],

@@ -33,7 +33,7 @@ impl Phase {
 }
 
 /// The facts of one phase that stop a rule: at most three kinds.
-type Stops = [Option<Reason>; 3];
+pub(in crate::policy) type Stops = [Option<Reason>; 3];
 
 /// The rules that may still fit.
 #[derive(Debug, Clone, Copy)]
@@ -191,7 +191,7 @@ fn refusal(mut nearest: Vec<Near>, stage: Stage) -> Denied {
     Denied { reason: Reason::NoRule, stage, rule, nearest }
 }
 
-fn fits(rule: &RuleEntry, flow: &Flow, phase: Phase) -> bool {
+pub(super) fn fits(rule: &RuleEntry, flow: &Flow, phase: Phase) -> bool {
     let stops = stops(rule, flow, phase);
     stops == [None; 3] || (rule.observes && phase == Phase::Request && is_relaxed(stops))
 }
@@ -202,7 +202,7 @@ fn is_relaxed(stops: Stops) -> bool {
     stops.into_iter().flatten().all(relaxed)
 }
 
-fn stops(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Stops {
+pub(super) fn stops(rule: &RuleEntry, flow: &Flow, phase: Phase) -> Stops {
     match phase {
         Phase::Standing => standing(rule, flow),
         Phase::Protocol => [protocol(rule, flow), None, None],

@@ -4,6 +4,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{against, beside, error, example};
 use crate::flow::Name;
+use crate::policy::address;
 use crate::policy::compile::{is_closed, residency as refusal};
 use crate::policy::model::{
     Declaration, Dial, Endpoint, IndividualNumber, Model, Rule, Side, Site, System,
@@ -42,11 +43,12 @@ fn outside(model: &Model, system: &Name, endpoint: &Endpoint) -> Option<Fault> {
     let site = model.sites.get(&endpoint.site)?;
     let address = endpoint.address;
     let country = &site.country;
-    let (message, remedy) = if reason == Reason::OutsideCountry {
-        (
-            format!("endpoint `{address}` of `{system}` stands in `{country}`"),
-            format!("only {} is permitted: take the endpoint out", listed(&guardrail.what)),
-        )
+    let only = || format!("only {} is permitted: take the endpoint out", listed(&guardrail.what));
+    let (message, remedy) = if !guardrail.what.contains(country) {
+        (format!("endpoint `{address}` of `{system}` stands in `{country}`"), only())
+    } else if let Some(elsewhere) = registered(model, endpoint) {
+        let registry = format!("is registered in `{elsewhere}`, whatever its site says");
+        (format!("endpoint `{address}` of `{system}` {registry}"), only())
     } else {
         (
             format!("the country of endpoint `{address}` of `{system}` cannot be told"),
@@ -62,6 +64,11 @@ fn outside(model: &Model, system: &Name, endpoint: &Endpoint) -> Option<Fault> {
         |rule| format!("{} at {address}", example(model, rule)),
     );
     Some(Fault { notes: vec![flow], remedy: Some(remedy), ..against(fault, guardrail) })
+}
+
+/// The country of a public address by `geography`.
+fn registered<'a>(model: &'a Model, endpoint: &Endpoint) -> Option<&'a String> {
+    model.geography.as_ref()?.countries.get(&address::canonical(endpoint.address.ip()))
 }
 
 /// Toward where no individual number may go, rules say `forbidden`.

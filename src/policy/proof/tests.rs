@@ -88,6 +88,38 @@ fn a_system_that_may_never_initiate_is_found_inside_a_wider_prefix() {
 }
 
 #[test]
+fn a_prefix_that_has_no_free_part_is_taken_out() {
+    let remedy = |own: &str, closed: &str| {
+        let faults = changed(|law| {
+            source(law).addresses = vec![own.parse().expect("a net")];
+            let silent = law.systems.get_mut("online-eligibility").expect("a system");
+            silent.addresses = vec![closed.parse().expect("a net")];
+        });
+        check_error(&faults, "reverse_access").remedy
+    };
+    let taken = |net| Some(format!("take `{net}` out of `addresses` of `existing-system`"));
+    assert_eq!(remedy("198.51.100.0/24", "198.51.100.0/24"), taken("198.51.100.0/24"));
+    assert_eq!(remedy("198.51.100.0/25", "198.51.100.0/24"), taken("198.51.100.0/25"));
+}
+
+#[test]
+fn nobody_switches_protocols_toward_a_system_that_may_never_initiate() {
+    let switching = |silent: &'static str| {
+        changed(|law| {
+            results(law).upgrade = true;
+            let guardrail = law.guardrails.reverse_access.as_mut().expect("it is written");
+            guardrail.what = [name(silent)].into();
+        })
+    };
+    let fault = check_error(&switching("intermediate-server"), "reverse_access");
+    assert_eq!(
+        fault.message,
+        "rule `results` permits a switch of protocols toward `intermediate-server`, which may never initiate"
+    );
+    assert_eq!(switching("online-eligibility"), []);
+}
+
+#[test]
 fn it_is_found_by_name_by_identity_and_inside_ipv6() {
     let by_name = changed(|law| {
         results(law).from.insert(name("online-eligibility"));
@@ -123,8 +155,13 @@ fn an_endpoint_stands_in_a_permitted_country_and_on_a_closed_network() {
     };
     let fault = check_error(&with("10.202.1.10:443", "US"), "outside_country");
     assert_eq!(fault.notes, ["example: 10.13.10.1 → intermediate-server at 10.202.1.10:443"]);
+    assert_eq!(fault.message, "endpoint `10.202.1.10:443` of `intermediate-server` stands in `US`");
     check_error(&with("8.8.8.8:443", "US"), "outside_country");
-    check_error(&with("8.8.8.8:443", "JP"), "country_unknown");
+    let fault = check_error(&with("8.8.8.8:443", "JP"), "country_unknown");
+    assert_eq!(
+        fault.message,
+        "the country of endpoint `8.8.8.8:443` of `intermediate-server` cannot be told"
+    );
     check_error(&with("[64:ff9b::8.8.8.8]:443", "JP"), "country_unknown");
     assert_eq!(with("[fd00::1]:443", "JP"), []);
 }

@@ -1,13 +1,15 @@
 //! The parts of the language that lean on something else: declarations, geography, protocols that are not terminated, IPv4
 //! inside IPv6, days and zones. Each is an edit of the seed's law.
 
+use std::path::PathBuf;
+
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::{check, edited, file, lines, tokyo, tokyo_box};
 use crate::flow::{Name, Timestamp};
 use crate::policy::model::{ScenarioFlow, Zone};
 use crate::policy::resolve::geography::hex;
-use crate::policy::{Engine, Law, Opened, scenario, understand, unserved};
+use crate::policy::{Engine, Law, Opened, geography_file, scenario, understand, unserved};
 use crate::verdict::{Reason, Verdict};
 use crate::yaml::{Faults, SourceFile};
 
@@ -143,9 +145,32 @@ fn a_public_address_counts_by_the_pinned_geography() {
     assert_eq!(verdict(at("2026-05-02T00:00:00Z")), Some(Reason::CountryUnknown));
     assert_eq!(engine.next_change(at("2026-04-01T00:00:00Z")), Some(at("2026-05-02T00:00:00Z")));
     let abroad = HOME.replace("Japan (JP)", "Australia (AU)");
-    assert!(faults(public(&abroad, None)).contains("outside_country"));
+    assert!(faults(public(&abroad, None)).contains(
+        "outside_country endpoint `8.8.8.8:443` of `intermediate-server` is registered in `AU`, whatever its site says; only `JP` is permitted"
+    ));
     let elsewhere = HOME.replace("8.8.8.0", "9.9.9.0");
     assert!(faults(public(&elsewhere, None)).contains("country_unknown"));
+}
+
+#[test]
+fn a_listener_of_the_box_that_refuses_takes_nobody_whatever_the_rules_say() {
+    let law = edited("listener: union-lan                  # from", "# from").unwrap();
+    let reason = |listener: &str| {
+        let from = "10.13.10.5".parse().ok();
+        let listener = Name::parse(listener).ok();
+        let flow = ScenarioFlow { from, listener, ..ScenarioFlow::default() };
+        scenario::verdict(&law.engine, &flow, at("2026-11-22T12:00:00+09:00")).reason()
+    };
+    assert_eq!(reason("center-guard"), Some(Reason::Listener));
+    assert_eq!(reason("union-lan"), None);
+}
+
+#[test]
+fn the_file_that_a_law_names_for_its_geography_lies_beside_it() {
+    let named = "version: 1\ngeography: { file: ../geography/list.txt, age_max: 90d }\n";
+    let found = geography_file(&[file("tokyo/40-more.yaml", named)]);
+    assert_eq!(found, Some(PathBuf::from("tokyo/../geography/list.txt")));
+    assert_eq!(geography_file(&tokyo()), None);
 }
 
 #[test]
@@ -303,4 +328,30 @@ fn a_day_is_a_day_of_the_laws_zone() {
     assert_eq!(ends("Asia/Tokyo"), due(32_400, "2020-06-14T15", "2026-11-30T15"));
     assert_eq!(ends("UTC"), due(0, "2020-06-15T00", "2026-12-01T00"));
     assert_eq!(ends("\"-05:00\""), due(-18_000, "2020-06-15T05", "2026-12-01T05"));
+}
+
+#[test]
+fn how_revocation_is_known_is_said_once_and_in_one_way() {
+    let with = |new: &str| edited("    revocation: { lists: [../certs/union-ca.crl] }", new);
+    assert!(with("    revocation: { none: \"why there is none\" }").is_ok());
+    for wrong in [
+        "{ lists: 5, none: \"why\" }",
+        "{ lists: [a.crl], none: [] }",
+        "{ lists: 5 }",
+        "{ none: [] }",
+    ] {
+        let told = faults(with(&format!("    revocation: {wrong}")));
+        assert_eq!(told.matches("wrong_type").count(), 1, "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn what_nobody_can_dial_is_no_endpoint() {
+    for address in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+        let new = format!("\"{address}:443\"");
+        let told = faults(edited("\"10.200.1.10:443\"", &new));
+        assert!(told.contains(&format!("`{address}:443`")), "{address}: {told}");
+        assert!(told.contains("bad_address"), "{address}: {told}");
+    }
 }

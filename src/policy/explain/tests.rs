@@ -1,0 +1,275 @@
+//! Explanations of flows under the shipped law: the road, the rules, and edits that were tried.
+
+use std::sync::Arc;
+
+use super::{Asked, Proposal, Proven, explain, propose};
+use crate::flow::{Identity, Method, Name, Timestamp};
+use crate::policy::model::ScenarioFlow;
+use crate::policy::understand;
+use crate::verdict::{Reason, Stage, Verdict};
+use crate::yaml::SourceFile;
+
+const TOKYO: [(&str, &str); 4] = [
+    ("tokyo/00-council.yaml", include_str!("../../../policies/tokyo/00-council.yaml")),
+    ("tokyo/10-systems.yaml", include_str!("../../../policies/tokyo/10-systems.yaml")),
+    ("tokyo/20-rules.yaml", include_str!("../../../policies/tokyo/20-rules.yaml")),
+    ("tokyo/30-scenarios.yaml", include_str!("../../../policies/tokyo/30-scenarios.yaml")),
+];
+
+fn tokyo() -> Vec<SourceFile> {
+    let file = |(name, text): &(&str, &str)| SourceFile {
+        name: Arc::from(*name),
+        bytes: text.as_bytes().into(),
+    };
+    TOKYO.iter().map(file).collect()
+}
+
+fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+fn now() -> Timestamp {
+    Timestamp::parse("2026-11-22T02:14:07+09:00").unwrap()
+}
+
+fn asks(from: &str, method: &str, path: &str) -> ScenarioFlow {
+    ScenarioFlow {
+        from: Some(from.parse().unwrap()),
+        to: Some(name("intermediate-server")),
+        method: Some(Method::parse(method).unwrap()),
+        path: Some(path.to_owned()),
+        ..ScenarioFlow::default()
+    }
+}
+
+fn asked(facts: ScenarioFlow) -> Asked {
+    Asked { facts, ..Asked::default() }
+}
+
+fn proposed(facts: ScenarioFlow) -> Proposal {
+    let law = understand(&tokyo(), None).unwrap();
+    propose(&tokyo(), None, &law.engine, (&asked(facts), now()))
+}
+
+/// `file -old +new`, hunk by hunk; the line is the one that has the old text.
+fn patch(proposal: &Proposal) -> Vec<String> {
+    let shown = |hunk: &super::Hunk| {
+        let (_, text) = TOKYO.iter().find(|(file, _)| *file == &*hunk.file).unwrap();
+        let stays = text.lines().nth(hunk.line - 1) == hunk.removed.first().map(String::as_str);
+        assert!(stays || hunk.removed[0].contains("until"), "{hunk:?}");
+        let trimmed = |lines: &[String]| {
+            lines.iter().map(|it| it.trim().to_owned()).collect::<Vec<_>>().join("|")
+        };
+        format!("{} -{} +{}", hunk.file, trimmed(&hunk.removed), trimmed(&hunk.added))
+    };
+    proposal.hunks.iter().map(shown).collect()
+}
+
+/// The patch of an edit that makes the flow pass.
+#[track_caller]
+fn permitted(facts: ScenarioFlow) -> Vec<String> {
+    let proposal = proposed(facts);
+    assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
+    patch(&proposal)
+}
+
+#[test]
+fn the_road_ends_at_the_first_refusal_and_every_rule_says_what_stops_it() {
+    let law = understand(&tokyo(), None).unwrap();
+    let told =
+        explain(&law.engine, &asked(asks("10.13.10.5", "DELETE", "/exchange/results")), now());
+    assert_eq!(told.verdict.reason(), Some(Reason::Method));
+    let road: Vec<_> = told.road.iter().map(|step| (step.stage, step.verdict.code())).collect();
+    assert_eq!(
+        road,
+        [
+            (Stage::Arrival, "not_yet"),
+            (Stage::Hello, "not_yet"),
+            (Stage::Identity, "not_yet"),
+            (Stage::Request, "deny")
+        ]
+    );
+    let rules: Vec<_> =
+        told.candidates.iter().map(|it| (it.rule.as_str(), it.stopped_by.join(" "))).collect();
+    assert_eq!(
+        rules,
+        [("register", "method".to_owned()), ("inquire", "source method path".to_owned())]
+    );
+    assert_eq!(told.candidates[0].fits, ["source", "to", "dates", "protocol", "path"]);
+    assert_eq!(told.gates, []);
+}
+
+#[test]
+fn a_guardrail_is_named_even_where_something_else_refuses_first() {
+    let law = understand(&tokyo(), None).unwrap();
+    let facts = ScenarioFlow {
+        identities: vec![Identity::parse("dns:oqs.center.example").unwrap()],
+        ..asks("192.0.2.1", "GET", "/exchange/x")
+    };
+    let told = explain(&law.engine, &asked(facts), now());
+    assert_eq!(told.verdict.reason(), Some(Reason::UnknownSource));
+    assert!(told.gates.contains(&(Stage::Arrival, Reason::UnknownSource)), "{:?}", told.gates);
+}
+
+#[test]
+fn the_smallest_edit_is_one_line_and_was_tried() {
+    let method = permitted(asks("10.13.10.5", "DELETE", "/exchange/results"));
+    assert_eq!(
+        method,
+        ["tokyo/20-rules.yaml -methods: [GET, POST, PUT] +methods: [GET, POST, PUT, DELETE]"]
+    );
+    let path = permitted(asks("10.13.10.5", "GET", "/report"));
+    assert_eq!(
+        path,
+        ["tokyo/20-rules.yaml -paths: [\"/exchange/**\"] +paths: [\"/exchange/**\", /report]"]
+    );
+    let both = permitted(asks("10.13.10.5", "DELETE", "/report"));
+    assert_eq!(both.len(), 1, "{both:?}");
+    let source = permitted(asks("10.13.20.3", "GET", "/exchange/x"));
+    assert_eq!(
+        source,
+        ["tokyo/20-rules.yaml -paths: [\"/inquiry/*\"] +paths: [\"/inquiry/*\", /exchange/x]"]
+    );
+}
+
+#[test]
+fn several_edits_are_found_one_after_the_other() {
+    let facts = ScenarioFlow {
+        identities: vec![Identity::parse("dns:kizon.union.example").unwrap()],
+        ..asks("10.14.0.1", "GET", "/exchange/x")
+    };
+    let edits = permitted(facts);
+    assert_eq!(
+        edits,
+        [
+            "tokyo/10-systems.yaml -addresses: [10.13.10.0/26] +addresses: [10.13.10.0/26, 10.14.0.1/32]"
+        ]
+    );
+}
+
+#[test]
+fn a_site_that_waits_for_a_declaration_is_opened_by_declaring_not_by_an_edit() {
+    let site = ScenarioFlow {
+        endpoint: Some("10.201.1.10:443".parse().unwrap()),
+        ..asks("10.13.10.5", "GET", "/exchange/x")
+    };
+    let proposal = proposed(site.clone());
+    assert_eq!(patch(&proposal), ["tokyo/10-systems.yaml -dial: declared +dial: always"]);
+    let Proven::Forbidden { faults } = proposal.proven else {
+        panic!("the declaration would wait for nothing")
+    };
+    assert_eq!(faults.0[0].code, "declaration_site");
+    let law = understand(&tokyo(), None).unwrap();
+    let declared = asked(ScenarioFlow { declared: vec![name("dr-osaka")], ..site });
+    assert!(matches!(explain(&law.engine, &declared, now()).verdict, Verdict::Allow(_)));
+}
+
+#[test]
+fn a_certificate_of_nobody_is_given_to_the_system_of_the_address() {
+    let certificate = ScenarioFlow {
+        identities: vec![Identity::parse("dns:new.union.example").unwrap()],
+        ..asks("10.13.10.5", "GET", "/exchange/x")
+    };
+    assert_eq!(
+        permitted(certificate),
+        [
+            "tokyo/10-systems.yaml -identities: [\"dns:kizon.union.example\"] +identities: [\"dns:kizon.union.example\", \"dns:new.union.example\"]"
+        ]
+    );
+}
+
+#[test]
+fn the_laws_own_scenarios_that_expect_the_old_answer_are_named() {
+    let Proven::Permitted { scenarios, approval, verdict } =
+        proposed(asks("10.13.10.5", "DELETE", "/exchange/results")).proven
+    else {
+        panic!("the guardrails allow it")
+    };
+    assert_eq!(approval, Some(name("r1-5")));
+    assert!(matches!(verdict, Verdict::Allow(_)), "{verdict:?}");
+    let messages: Vec<_> = scenarios.0.iter().map(|fault| fault.message.as_str()).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(
+        messages[0].starts_with("scenario `nothing is deleted` expects deny `method`"),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn what_a_guardrail_refuses_no_edit_of_a_rule_brings_back() {
+    let reverse = proposed(ScenarioFlow {
+        from: Some("10.210.0.9".parse().unwrap()),
+        ..ScenarioFlow::default()
+    });
+    let Proven::Council { what, place, clause } = &reverse.proven else { panic!("{reverse:?}") };
+    assert_eq!(
+        (*what, clause.as_deref(), patch(&reverse).len()),
+        ("reverse_access", Some("別添1(2)1"), 0)
+    );
+    assert!(place.as_ref().unwrap().text.contains("reverse_access:"), "{place:?}");
+    let old = ScenarioFlow {
+        tls: Some(crate::flow::TlsVersion::Tls12),
+        ..asks("10.13.10.5", "GET", "/exchange/x")
+    };
+    assert!(matches!(proposed(old).proven, Proven::Council { what: "encryption", .. }));
+}
+
+#[test]
+fn an_edit_that_the_proofs_refuse_is_shown_with_the_reason() {
+    let mut files = tokyo();
+    let law = understand(&files, None).unwrap();
+    let facts = ScenarioFlow {
+        endpoint: Some("10.201.1.10:443".parse().unwrap()),
+        ..asks("10.13.10.5", "GET", "/exchange/x")
+    };
+    let abroad = String::from_utf8(files[1].bytes.to_vec()).unwrap();
+    let osaka = abroad.find("osaka:").unwrap();
+    let (head, tail) = abroad.split_at(osaka);
+    files[1].bytes =
+        format!("{head}{}", tail.replacen("country: JP", "country: US", 1)).into_bytes().into();
+    // Under the sound law the endpoint waits for a declaration; in the files its site has moved abroad meanwhile.
+    let proposal = propose(&files, None, &law.engine, (&asked(facts), now()));
+    let Proven::Forbidden { faults } = &proposal.proven else { panic!("{proposal:?}") };
+    assert!(faults.0.iter().any(|fault| fault.code == "outside_country"), "{faults:?}");
+    assert_eq!(patch(&proposal), ["tokyo/10-systems.yaml -dial: declared +dial: always"]);
+}
+
+#[test]
+fn no_edit_helps_where_the_client_is_wrong() {
+    let host = ScenarioFlow {
+        host: Some("elsewhere.example".to_owned()),
+        ..asks("10.13.10.5", "GET", "/exchange/x")
+    };
+    let Proven::Nothing { why } = proposed(host).proven else { panic!("an edit was found") };
+    assert_eq!(why, "the client has to ask for the same name in TLS and HTTP");
+}
+
+#[test]
+fn what_passes_is_stopped_by_one_line_less() {
+    let proposal = proposed(asks("10.13.10.5", "PUT", "/exchange/x"));
+    assert_eq!(
+        patch(&proposal),
+        ["tokyo/20-rules.yaml -methods: [GET, POST, PUT] +methods: [GET, POST]"]
+    );
+    let Proven::Permitted { verdict, .. } = proposal.proven else { panic!("an edit was found") };
+    assert_eq!(verdict.reason(), Some(Reason::Method));
+}
+
+#[test]
+fn an_ended_approval_is_moved_to_the_day_that_is_asked_about() {
+    let mut files = tokyo();
+    files.pop();
+    let council = String::from_utf8(files[0].bytes.to_vec()).unwrap();
+    let ended = council
+        .replace("    since: 2020-06-15\n", "    since: 2020-06-15\n    until: 2026-03-31\n");
+    files[0].bytes = ended.into_bytes().into();
+    let law = understand(&files, None).unwrap();
+    let question = asked(asks("10.13.10.5", "GET", "/exchange/x"));
+    assert_eq!(
+        explain(&law.engine, &question, now()).verdict.reason(),
+        Some(Reason::AfterApproval)
+    );
+    let proposal = propose(&files, None, &law.engine, (&question, now()));
+    assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
+    assert_eq!(patch(&proposal), ["tokyo/00-council.yaml -until: 2026-03-31 +until: 2026-11-22"]);
+}
