@@ -1,6 +1,6 @@
 //! `tls` passages: bytes both ways, half-close kept, cut when the law says so.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sekisho::flow::{Identity, Timestamp};
 use sekisho::lab::{CHUKEI, RELAYED, TANMATSU, issue};

@@ -1,10 +1,10 @@
 //! The law changes while bytes flow: a whole new one or none, and only what it no longer permits is hurt.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assert_cmd::Command;
-use sekisho::lab::{CHUKAN, KIZON, issue};
+use sekisho::lab::{CHUKAN, KIZON, Line, issue};
 use sekisho::service::ReloadResult;
 use sekisho::standin::{Pattern, Speak};
 
@@ -139,8 +139,8 @@ fn a_revoked_client_is_cut_within_a_second_and_its_neighbour_is_byte_exact() {
             let policy = site.entry(mark, "policy", None).await;
             let changes = policy.entry["facts"]["changes"].to_string();
             assert!(changes.contains("revocation lists replaced"), "{changes}");
-            let closed = site.entry(mark, "closed", None).await;
-            assert_eq!(closed.fact("how"), Some("certificate_revoked"));
+            let is_cut = |line: &Line| line.fact("how") == Some("certificate_revoked");
+            let closed = site.record.wait(mark, is_cut).await.unwrap().expect("a cut connection");
             let took = between(&policy, &closed);
             assert!(took < Duration::from_secs(1), "{took:?}");
             assert_eq!(whole.unwrap().sha256, Pattern::sha256(3_000_000));
