@@ -10,7 +10,8 @@ use crate::ledger::{PolicyDigest, Record};
 use crate::policy::Engine;
 use crate::policy::model::Protocol;
 
-/// Gives every entry to `look`, with its flow where it judges one.
+/// Gives every entry to `look`, with its flow where it judges one of somebody's: what a self-test leaves is between
+/// stand-ins.
 ///
 /// # Errors
 /// Where directory or file cannot be read; what cannot be read as an entry is counted.
@@ -22,7 +23,7 @@ pub(super) fn each(
     while let Some(line) = feed.next()? {
         match Record::parse(&line) {
             Some(record) => {
-                let recalled = recall.flow(&record);
+                let recalled = if record.selftest { None } else { recall.flow(&record) };
                 look(&record, recalled);
             }
             None => unread += 1,

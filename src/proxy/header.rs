@@ -1,5 +1,5 @@
 //! The fields of a message that is passed on: what belongs to one hop goes, who passed it comes, what a
-//! client says of itself is not believed. Framing is `wire`'s and hyper's.
+//! client says of itself is not believed. Framing is `wire`'s and `single`'s, and that of HTTP/2 hyper's.
 
 use std::net::IpAddr;
 
@@ -278,10 +278,21 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
-/// Frames a body that has no length, for a hop of HTTP/1.1: without it hyper takes the body of a `GET` for none.
+/// Frames a body for a hop of HTTP/1.1: one without a length goes in chunks, and a length that was said twice (HTTP/2
+/// lets the same pass) is said once.
 pub(crate) fn frame(request: &mut Parts) {
-    if request.version < Version::HTTP_2 && !request.headers.contains_key(CONTENT_LENGTH) {
-        request.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    if request.version >= Version::HTTP_2 {
+        return;
+    }
+    let mut lengths = request.headers.get_all(CONTENT_LENGTH).iter();
+    match (lengths.next().cloned(), lengths.next().is_some()) {
+        (None, _) => {
+            request.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        (Some(length), true) => {
+            request.headers.insert(CONTENT_LENGTH, length);
+        }
+        (Some(_), false) => {}
     }
 }
 

@@ -5,13 +5,14 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::unconstrained;
 
 /// rustls asks for 4 KiB at a time; a system call brings up to this much instead.
 const SCRATCH: usize = 64 * 1024;
@@ -43,7 +44,9 @@ impl Socket {
 
     /// Whether nothing has come from the kernel; costs no system call then.
     pub(crate) fn is_quiet(&self, context: &mut Context<'_>) -> bool {
-        self.left.is_empty() && self.stream.poll_read_ready(context).is_pending()
+        let ready = poll_fn(|context| self.stream.poll_read_ready(context));
+        // A task that has used up its budget would find every socket quiet.
+        self.left.is_empty() && pin!(unconstrained(ready)).poll(context).is_pending()
     }
 
     fn take_left(&mut self, buffer: &mut ReadBuf<'_>) {

@@ -258,7 +258,8 @@ async fn drain(running: &Running, proxy: Arc<Proxy>) -> &'static str {
     running.drains();
     tracing::info!(?patience, "draining");
     running.record_operation(Caller::default(), "stop", Outcome::Ok).await;
-    running.examiner.stop().await;
+    // One that hangs on the disk must not keep the listeners open.
+    let _stopped = timeout(LAST_RELOAD, running.examiner.stop()).await;
     // A reload that has begun is let finish; none begins any more.
     let _turn = timeout(LAST_RELOAD, running.turn.lock()).await;
     let Some(proxy) = sole(proxy).await else {

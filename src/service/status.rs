@@ -72,6 +72,9 @@ pub struct PolicyReport {
 pub struct SelfTestReport {
     /// When it began.
     pub at: String,
+    /// The law that it was run under: its digest, hexadecimal.
+    #[serde(default)]
+    pub policy: String,
     /// Whether every control operated.
     pub passed: bool,
     /// The outcome in one line.
@@ -150,7 +153,8 @@ pub struct EndingReport {
 
 impl SelfTestReport {
     pub(super) fn of(tested: &SelfTested) -> Self {
-        Self { at: tested.at.clone(), passed: tested.is_passed(), outcome: tested.sentence() }
+        let (at, policy) = (tested.at.clone(), tested.policy.clone());
+        Self { at, policy, passed: tested.is_passed(), outcome: tested.sentence() }
     }
 }
 
@@ -181,7 +185,11 @@ impl Report {
             row("last reload", format!("{}, {}", self.local(&reload.at), reload.sentence()))
         }));
         let tested = self.selftest.as_ref();
-        let tested = tested.map(|test| format!("{}, {}", self.local(&test.at), test.outcome));
+        let tested = tested.map(|test| {
+            let under =
+                if test.policy == self.policy.digest { "" } else { ", under an EARLIER law" };
+            format!("{}, {}{under}", self.local(&test.at), test.outcome)
+        });
         rows.push(row("self-test", tested.unwrap_or_else(|| "none since the start".to_owned())));
         let ConnectionReport { open, limit } = self.connections;
         rows.push(row("connections", format!("{open} of {limit}")));

@@ -112,14 +112,14 @@ fn look(directory: &Path, (boot, seq): (Option<u64>, u64)) -> Result<Found, Stri
         if record.seq == seq && boot.is_none_or(|boot| boot == record.boot) {
             match recalled {
                 Some(recalled) => found = Some((record.clone(), recalled)),
-                None => other = Some(record.kind.clone()),
+                None => other = Some(why_not(record)),
             }
         }
     })
     .map_err(unreadable)?;
     let Some((record, recalled)) = found else {
         return Err(match other {
-            Some(kind) => format!("entry {seq} is of kind `{kind}`: no flow was judged"),
+            Some(why) => format!("entry {seq} {why}"),
             None => format!("entry {seq} is not in `{}`", directory.display()),
         });
     };
@@ -132,6 +132,14 @@ fn look(directory: &Path, (boot, seq): (Option<u64>, u64)) -> Result<Found, Stri
     })
     .map_err(unreadable)?;
     Ok(Found { record, flow: recalled.flow, masked, repeats })
+}
+
+fn why_not(record: &Record) -> String {
+    if record.selftest {
+        "was left by a self-test, between stand-ins".to_owned()
+    } else {
+        format!("is of kind `{}`: no flow was judged", record.kind)
+    }
 }
 
 /// Whether two flows go between the same two.

@@ -234,7 +234,7 @@ impl Pool {
         let fresh = |since: Instant| now.duration_since(since) < patience;
         self.entries.borrow_mut().retain(|_, entry| {
             let wanted = entry.places.is_wanted();
-            entry.idle.iter().for_each(|idle| idle.connection.single.rest());
+            entry.idle.iter().for_each(|idle| idle.connection.single.shrink());
             entry
                 .idle
                 .retain(|idle| !wanted && fresh(idle.since) && idle.connection.single.is_quiet());

@@ -5,10 +5,13 @@ use bytes::{Buf, BytesMut};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use httparse::{EMPTY_HEADER, Status};
 
-use super::Broken;
+use super::{Broken, head};
 
 /// The longest line with the size of a chunk, extensions included.
 const SIZE_LINE_MAX: usize = 1 << 10;
+
+/// What all extensions of one body may come to, in bytes.
+const EXTENSIONS_MAX: usize = 16 << 10;
 
 /// All trailers of one body, in bytes and in number.
 const TRAILERS_SIZE_MAX: usize = 16 << 10;
@@ -18,6 +21,8 @@ const TRAILERS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Chunked {
     state: State,
+    /// Bytes of extensions so far.
+    extensions: usize,
     trailers: Option<HeaderMap>,
 }
 
@@ -30,8 +35,8 @@ enum State {
     Data(u64),
     /// At the CRLF behind its data.
     DataEnd,
-    /// In the trailers; there may be none.
-    Trailers,
+    /// In the trailers, of which so much was searched for their end; there may be none.
+    Trailers(usize),
     /// Behind the last byte.
     End,
 }
@@ -57,9 +62,9 @@ impl Chunked {
             let next = match self.state {
                 State::Data(left) => return Ok(Place::Data(left)),
                 State::End => return Ok(Place::End),
-                State::Size => size(held)?,
+                State::Size => self.read_size(held)?,
                 State::DataEnd => data_end(held)?,
-                State::Trailers => self.read_trailers(held)?,
+                State::Trailers(searched) => self.read_trailers(held, searched)?,
             };
             match next {
                 Some(state) => self.state = state,
@@ -86,33 +91,48 @@ impl Chunked {
         self.trailers.take()
     }
 
-    fn read_trailers(&mut self, held: &mut BytesMut) -> Result<Option<State>, Broken> {
+    fn read_size(&mut self, held: &mut BytesMut) -> Result<Option<State>, Broken> {
+        let Some(feed) = memchr::memchr(b'\n', held) else {
+            return if held.len() < SIZE_LINE_MAX { Ok(None) } else { Err(Broken::Malformed) };
+        };
+        let line = held.get(..feed).and_then(|line| line.strip_suffix(b"\r"));
+        let line = line.filter(|line| line.len() < SIZE_LINE_MAX).ok_or(Broken::Malformed)?;
+        let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        self.extensions += line.len() - digits;
+        // Without a digit it would be read as the last chunk: a body cut short would seem whole.
+        if digits == 0 || self.extensions > EXTENSIONS_MAX {
+            return Err(Broken::Malformed);
+        }
+        let size = match httparse::parse_chunk_size(held) {
+            Ok(Status::Complete((_, size))) => size,
+            Ok(Status::Partial) | Err(_) => return Err(Broken::Malformed),
+        };
+        held.advance(feed + 1);
+        Ok(Some(if size == 0 { State::Trailers(0) } else { State::Data(size) }))
+    }
+
+    fn read_trailers(
+        &mut self,
+        held: &mut BytesMut,
+        mut searched: usize,
+    ) -> Result<Option<State>, Broken> {
         if held.starts_with(b"\r\n") {
             held.advance(2);
             return Ok(Some(State::End));
         }
+        let Some(length) = head::length(held, &mut searched)? else {
+            self.state = State::Trailers(searched);
+            return if held.len() < TRAILERS_SIZE_MAX { Ok(None) } else { Err(Broken::Malformed) };
+        };
+        let block = held.split_to(length);
         let mut fields = [EMPTY_HEADER; TRAILERS_MAX];
-        let block = held.get(..TRAILERS_SIZE_MAX).unwrap_or(held);
-        match httparse::parse_headers(block, &mut fields) {
-            Ok(Status::Complete((length, fields))) => {
+        match httparse::parse_headers(&block, &mut fields) {
+            Ok(Status::Complete((_, fields))) if length <= TRAILERS_SIZE_MAX => {
                 self.trailers = Some(map(fields)?);
-                held.advance(length);
                 Ok(Some(State::End))
             }
-            Ok(Status::Partial) if block.len() < TRAILERS_SIZE_MAX => Ok(None),
-            Ok(Status::Partial) | Err(_) => Err(Broken::Malformed),
+            Ok(_) | Err(_) => Err(Broken::Malformed),
         }
-    }
-}
-
-fn size(held: &mut BytesMut) -> Result<Option<State>, Broken> {
-    match httparse::parse_chunk_size(held) {
-        Ok(Status::Complete((length, size))) => {
-            held.advance(length);
-            Ok(Some(if size == 0 { State::Trailers } else { State::Data(size) }))
-        }
-        Ok(Status::Partial) if held.len() < SIZE_LINE_MAX => Ok(None),
-        Ok(Status::Partial) | Err(_) => Err(Broken::Malformed),
     }
 }
 

@@ -102,20 +102,24 @@ fn read_fields(
             HeaderName::from_bytes(field.name.as_bytes()).map_err(|_why| Broken::Malformed)?;
         let value = HeaderValue::from_maybe_shared(bytes.slice_ref(field.value))
             .map_err(|_why| Broken::Malformed)?;
-        said.hear(&name, field.value)?;
-        headers.append(name, value);
+        // The same length twice is one (RFC 9110 §8.6).
+        if said.hear(&name, field.value)? {
+            headers.append(name, value);
+        }
     }
     Ok((headers, said))
 }
 
 impl Said {
-    fn hear(&mut self, name: &HeaderName, value: &[u8]) -> Result<(), Broken> {
+    /// Whether the field is to be passed on.
+    fn hear(&mut self, name: &HeaderName, value: &[u8]) -> Result<bool, Broken> {
         if *name == CONTENT_LENGTH {
             let length = decimal(value).ok_or(Broken::Malformed)?;
-            if self.length.is_some_and(|before| before != length) {
-                return Err(Broken::Malformed);
-            }
-            self.length = Some(length);
+            return match self.length.replace(length) {
+                None => Ok(true),
+                Some(before) if before == length => Ok(false),
+                Some(_) => Err(Broken::Malformed),
+            };
         } else if *name == TRANSFER_ENCODING {
             // Another coding would have to be undone here, or told to the client, who did not ask for it.
             if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
@@ -126,7 +130,7 @@ impl Said {
             let mut tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
             self.close |= tokens.any(|token| token.eq_ignore_ascii_case(b"close"));
         }
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -1,5 +1,5 @@
 //! An HTTP/1.1 connection to an upstream (RFC 9112): one exchange at a time, driven by the task that waits for its
-//! answer, without a task or a channel of its own. Which request may be sent is decided elsewhere; what its fields
+//! answer; only what is left of a request after its answer has a task of its own. Which request may be sent is decided elsewhere; what its fields
 //! mean is `header`'s.
 //!
 //! hyper's client cost a kept request a second task, two channels and a third of all its instructions; what is
@@ -23,7 +23,7 @@ use http::request::Parts;
 use http::{Method, Response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::task::{AbortHandle, spawn_local};
+use tokio::task::{AbortHandle, spawn_local, unconstrained};
 
 use chunked::{Chunked, Place};
 use head::{Framing, Head};
@@ -35,13 +35,16 @@ const FIRST_READ: usize = 4 << 10;
 /// What a read of a long body has room for: four TLS records, so that four can go on in one system call.
 const LONG_READ: usize = 64 << 10;
 
+/// Interim answers before the last one: an upstream that never comes to the point is none.
+const INTERIM_MAX: usize = 16;
+
 /// Less room than this is not worth a read.
 const LEAST_READ: usize = 1 << 10;
 
 /// Why an exchange did not come to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// The upstream closed, or the connection broke, before the first byte of its answer.
+    /// The upstream closed, or the connection broke, before the first byte of any answer.
     Unanswered,
     /// The upstream closed, or the connection broke, within its answer.
     Cut,
@@ -87,6 +90,8 @@ struct Line<S, B> {
     keeps: bool,
     /// The body of the request failed.
     failed: bool,
+    /// Whether `held` stands in memory for long bodies.
+    is_large: bool,
 }
 
 /// What the next bytes of the upstream belong to.
@@ -94,8 +99,8 @@ struct Line<S, B> {
 enum Reading {
     /// Nothing was asked.
     Nothing,
-    /// A head, and how much of it was searched for its end.
-    Head { to: Method, searched: usize },
+    /// A head, how much of it was searched for its end, and how many interim ones came before it.
+    Head { to: Method, searched: usize, interim: usize },
     /// A body of which so much is to come.
     Length(u64),
     /// A body in chunks.
@@ -120,6 +125,7 @@ where
             outgoing: None,
             keeps: true,
             failed: false,
+            is_large: false,
         };
         Self { line: Rc::new(RefCell::new(line)), rest: None }
     }
@@ -184,8 +190,8 @@ where
     }
 
     /// Gives back the memory that waits for the next answer.
-    pub(super) fn rest(&self) {
-        self.line.borrow_mut().held = BytesMut::new();
+    pub(super) fn shrink(&self) {
+        self.line.borrow_mut().shrink();
     }
 
     /// After a `101`: what the upstream has said behind it, and the stream. `None` where it was no `101`.
@@ -205,16 +211,16 @@ where
     fn is_quiet(&mut self) -> bool {
         let is_idle = matches!(self.reading, Reading::Nothing) && self.outgoing.is_none();
         let mut byte = [0];
-        let mut buffer = ReadBuf::new(&mut byte);
+        let stream = &mut self.stream;
+        // By a read, since TLS may hold a word behind an answer; a ticket, which is no word, is taken by it. A task that
+        // has used up its budget would find every stream quiet.
+        let read = poll_fn(|cx| Pin::new(&mut *stream).poll_read(cx, &mut ReadBuf::new(&mut byte)));
         let mut cx = Context::from_waker(Waker::noop());
-        // By a read, since TLS may hold a word behind an answer; a ticket, which is no word, is taken by it.
-        self.keeps
-            && is_idle
-            && Pin::new(&mut self.stream).poll_read(&mut cx, &mut buffer).is_pending()
+        self.keeps && is_idle && pin!(unconstrained(read)).poll(&mut cx).is_pending()
     }
 
     fn begin(&mut self, head: &Parts, body: B) {
-        self.reading = Reading::Head { to: head.method.clone(), searched: 0 };
+        self.reading = Reading::Head { to: head.method.clone(), searched: 0, interim: 0 };
         self.outgoing = Some(Outgoing::new(head, body));
     }
 
@@ -241,16 +247,20 @@ where
                 return Poll::Ready(Ok(head));
             }
             if ready!(self.poll_fill(cx, FIRST_READ)).unwrap_or(0) == 0 {
-                let cut = if self.held.is_empty() { Broken::Unanswered } else { Broken::Cut };
-                return Poll::Ready(Err(cut));
+                return Poll::Ready(Err(self.broken_off()));
             }
         }
+    }
+
+    fn broken_off(&self) -> Broken {
+        let is_first = matches!(self.reading, Reading::Head { interim: 0, .. });
+        if is_first && self.held.is_empty() { Broken::Unanswered } else { Broken::Cut }
     }
 
     /// The head of the answer, once it is complete; interim answers are passed over (RFC 9110 §15.2).
     fn take_head(&mut self) -> Result<Option<Response<()>>, Broken> {
         loop {
-            let Reading::Head { to, searched } = &mut self.reading else {
+            let Reading::Head { to, searched, interim } = &mut self.reading else {
                 return Err(Broken::Malformed);
             };
             let Some(length) = head::length(&self.held, searched)? else { return Ok(None) };
@@ -259,7 +269,11 @@ where
             *searched = 0;
             self.keeps &= keeps;
             self.reading = match framing {
-                Framing::Interim => continue,
+                Framing::Interim if *interim < INTERIM_MAX => {
+                    *interim += 1;
+                    continue;
+                }
+                Framing::Interim => return Err(Broken::Malformed),
                 Framing::Length(0) => Reading::Nothing,
                 Framing::Length(left) => Reading::Length(left),
                 Framing::Chunked => Reading::Chunked(Chunked::default()),
@@ -285,7 +299,7 @@ where
                     self.reading = Reading::Nothing;
                 }
                 Ok(0) | Err(_) => return Poll::Ready(Some(Err(Broken::Cut))),
-                Ok(_) => self.fill_up(cx, room),
+                Ok(_) => {}
             }
         }
     }
@@ -337,26 +351,21 @@ where
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         if self.held.capacity() - self.held.len() < room.min(LEAST_READ) {
             self.held.reserve(room);
+            self.is_large |= room > FIRST_READ;
         }
         pin!(self.stream.read_buf(&mut self.held)).poll(cx)
     }
 
-    /// What else has come already: TLS hands out one record at a time.
-    fn fill_up(&mut self, cx: &mut Context<'_>, room: usize) {
-        while self.held.len() < room && self.held.capacity() - self.held.len() >= LEAST_READ {
-            // An end or an error is met again by the next read.
-            match pin!(self.stream.read_buf(&mut self.held)).poll(cx) {
-                Poll::Ready(Ok(1..)) => {}
-                Poll::Ready(Ok(_) | Err(_)) | Poll::Pending => return,
-            }
-        }
+    fn shrink(&mut self) {
+        self.held = BytesMut::new();
+        self.is_large = false;
     }
 
     fn settle(&mut self) -> bool {
         let is_clean = self.held.is_empty() && !self.failed;
         // What was read last is given up with its answer: the next one most often finds the same memory again.
-        if self.held.capacity() > FIRST_READ {
-            self.held = BytesMut::new();
+        if self.is_large {
+            self.shrink();
         }
         self.keeps
             && is_clean

@@ -11,6 +11,9 @@ use http::request::Parts;
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
+/// The end of a body in chunks, without trailers.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
 /// Room for the heads of most requests.
 const HEAD_ROOM: usize = 512;
 
@@ -50,10 +53,11 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
     pub(super) fn new(parts: &Parts, body: B) -> Self {
         let body = Some(body).filter(|body| !body.is_end_stream());
         let said = parts.headers.get(CONTENT_LENGTH).map(length);
+        let coded = parts.headers.contains_key(TRANSFER_ENCODING);
         let framing = match (&body, said) {
             (_, Some(length)) => Framing::Length(length),
-            (Some(_), None) => Framing::Chunked,
-            (None, None) => Framing::Length(0),
+            (None, None) if !coded => Framing::Length(0),
+            (Some(_) | None, None) => Framing::Chunked,
         };
         let target = parts.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
         let mut front = BytesMut::with_capacity(HEAD_ROOM);
@@ -61,14 +65,17 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             front.put_slice(piece.as_bytes());
         }
         put_fields(&mut front, &parts.headers);
-        if body.is_some() && said.is_none() && !parts.headers.contains_key(TRANSFER_ENCODING) {
+        if body.is_some() && said.is_none() && !coded {
             front.put_slice(b"transfer-encoding: chunked\r\n");
         }
         // RFC 9110 §8.6: a method that expects a body says so where there is none.
-        if body.is_none() && said.is_none() && expects_body(&parts.method) {
+        if body.is_none() && said.is_none() && !coded && expects_body(&parts.method) {
             front.put_slice(b"content-length: 0\r\n");
         }
         front.put_slice(b"\r\n");
+        if body.is_none() && coded {
+            front.put_slice(LAST_CHUNK);
+        }
         Self { front, data: Bytes::new(), back: b"", body, framing }
     }
 
@@ -87,7 +94,8 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             }
             ready!(Pin::new(&mut *stream).poll_flush(cx)).map_err(|_why| Failure::Write)?;
             if body.is_ready() && self.body.is_none() {
-                return Poll::Ready(Ok(()));
+                let is_short = matches!(self.framing, Framing::Length(1..));
+                return Poll::Ready(if is_short { Err(Failure::Body) } else { Ok(()) });
             }
             if body.is_pending() {
                 return Poll::Pending;
@@ -147,7 +155,7 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
             Framing::Chunked => {
                 // Behind a piece of data its end comes first.
                 if self.back.is_empty() {
-                    self.front.put_slice(b"0\r\n\r\n");
+                    self.front.put_slice(LAST_CHUNK);
                 } else {
                     self.back = b"\r\n0\r\n\r\n";
                 }
@@ -190,7 +198,7 @@ fn put_fields(front: &mut BytesMut, fields: &HeaderMap) {
     }
 }
 
-/// What `wire` and hyper have found to be one number.
+/// What `wire`, or h2, has found to be one number.
 fn length(value: &HeaderValue) -> u64 {
     value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or_default()
 }

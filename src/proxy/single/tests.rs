@@ -216,6 +216,12 @@ fn a_body_that_breaks_its_own_framing_breaks_off() {
         ("transfer-encoding: chunked", "3\r\nabc", true, Broken::Cut),
         ("transfer-encoding: chunked", "3\r\nabcXY", false, Broken::Malformed),
         ("transfer-encoding: chunked", "xyz\r\n", false, Broken::Malformed),
+        // Read as a size of 0, these would make a whole body of one that was cut short.
+        ("transfer-encoding: chunked", "3\r\nabc\r\n\r\n\r\n", false, Broken::Malformed),
+        ("transfer-encoding: chunked", " \r\n\r\n", false, Broken::Malformed),
+        ("transfer-encoding: chunked", ";x\r\n\r\n", false, Broken::Malformed),
+        ("transfer-encoding: chunked", "3\nabc\r\n", false, Broken::Malformed),
+        ("transfer-encoding: chunked", "3;a\nb\r\nabc\r\n", false, Broken::Malformed),
         ("transfer-encoding: chunked", "11112222333344445\r\n", false, Broken::Malformed),
         ("transfer-encoding: chunked", "0\r\na b\r\n\r\n", false, Broken::Malformed),
     ];
@@ -230,13 +236,23 @@ fn a_body_that_breaks_its_own_framing_breaks_off() {
 fn bounds_end_what_has_none() {
     let endless_head = format!("HTTP/1.1 200 OK\r\na: {}", "x".repeat(70_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(101));
-    for answer in [endless_head, many] {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n".repeat(17);
+    for answer in [endless_head, many, interim] {
         let outcome = answered(get(), &answer, 4096, false);
         assert_eq!(outcome.broken, Some(Broken::Malformed));
     }
-    for body in [format!("1;{}", "x".repeat(2_000)), format!("0\r\na: {}", "x".repeat(20_000))] {
-        let answer = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}");
-        assert_eq!(answered(get(), &answer, 4096, false).broken, Some(Broken::Malformed));
+    let bodies = [
+        format!("1;{}", "x".repeat(2_000)),
+        format!("1;{}\r\na\r\n", "x".repeat(2_000)),
+        format!("1;{}\r\na\r\n", "x".repeat(900)).repeat(20),
+        format!("0\r\na: {}", "x".repeat(20_000)),
+        format!("0\r\na: {}\r\n\r\n", "x".repeat(20_000)),
+    ];
+    for body in bodies {
+        for size in [512, 4096, 1 << 15] {
+            let answer = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{body}");
+            assert_eq!(answered(get(), &answer, size, false).broken, Some(Broken::Malformed));
+        }
     }
 }
 
@@ -245,6 +261,7 @@ fn only_what_closed_before_its_first_byte_was_not_answered() {
     let broken = |answer| answered(get(), answer, 4096, true).broken;
     assert_eq!(broken(""), Some(Broken::Unanswered));
     assert_eq!(broken("H"), Some(Broken::Cut));
+    assert_eq!(broken("HTTP/1.1 103 Early Hints\r\n\r\n"), Some(Broken::Cut));
 }
 
 #[test]

@@ -11,8 +11,8 @@ pub(super) fn table(council: &Council<'_>) -> Markup {
     html! {
         h3 { (lang.of("自己試験", "Self-tests")) }
         p class="small" { (lang.of(
-            "有効な規則のもとで、代役の相手だけを使い、制御が実際に働くことを装置自身が試した結果です。実際の接続先へは何も送りません。上の各表の件数には含みません。",
-            "The box tried, under the law in force and between stand-ins only, whether its controls really operate. Nothing is sent to a real endpoint; none of it is in the counts above.",
+            "有効な規則のもとで、代役の相手だけを使い、制御が実際に働くことを装置自身が試した結果です。実際の接続先へは何も送りません。通信と拒否の件数には含みません。",
+            "The box tried, under the law in force and between stand-ins only, whether its controls really operate. Nothing is sent to a real endpoint; none of it is in the counts of traffic and refusals.",
         )) }
         @if probes.is_empty() { p { (lang.of("期間中の記録はありません。", "None is recorded in the period.")) } }
         @else {

@@ -68,10 +68,15 @@ impl Papers {
 
     /// A system that is known by the pins of its keys alone is known by those of its stand-ins.
     pub(super) fn pin(&self, model: &mut Model, passage: &Passage) {
-        repin(model, &passage.system, &[&self.caller, &self.revoked]);
-        repin(model, &passage.to, &[&self.server]);
+        let caller = &passage.system;
+        let mut shown: BTreeMap<&Name, Vec<&Credential>> = BTreeMap::new();
+        shown.entry(caller).or_default().extend([&self.caller, &self.revoked]);
+        shown.entry(&passage.to).or_default().push(&self.server);
         if let Some((name, credential)) = &self.reversed {
-            repin(model, name, &[credential]);
+            shown.entry(name).or_default().push(credential);
+        }
+        for (system, credentials) in shown {
+            repin(model, system, &credentials);
         }
     }
 }
@@ -143,18 +148,18 @@ const fn is_name(identity: &Identity) -> bool {
     matches!(identity, Identity::Dns(_) | Identity::Uri(_))
 }
 
-/// The first system that may never initiate. Without the guardrail one of the centre's that nobody dials: its refusal
-/// then has another reason, and the probe fails as it has to.
+/// The first system that may never initiate, one with addresses of its own before others. Without the guardrail one of
+/// the centre's that nobody dials: its refusal then has another reason, and the probe fails as it has to.
 fn reversed(model: &Model) -> Option<&Name> {
     let has_addresses = |system: &System| !system.addresses.is_empty();
-    let listed = model.guardrails.reverse_access.as_ref().map(|guardrail| &guardrail.what);
-    let mut listed = listed.into_iter().flatten();
+    let known = |name: &&Name| model.systems.get(*name).is_some_and(has_addresses);
+    if let Some(guardrail) = &model.guardrails.reverse_access {
+        return guardrail.what.iter().find(known).or_else(|| guardrail.what.first());
+    }
     let of_center = |system: &System| {
         system.side == Side::Center && system.upstream.is_none() && has_addresses(system)
     };
-    listed
-        .find(|name| model.systems.get(*name).is_some_and(has_addresses))
-        .or_else(|| model.systems.iter().find(|(_, it)| of_center(it)).map(|(name, _)| name))
+    model.systems.iter().find(|(_, system)| of_center(system)).map(|(name, _)| name)
 }
 
 fn repin(model: &mut Model, system: &Name, credentials: &[&Credential]) {

@@ -153,7 +153,8 @@ impl Cast<'_> {
 
     fn reversed_by_address(&self) -> Result<Caller, Absent> {
         let (system, credential) = self.papers.reversed.as_ref().ok_or_else(nobody)?;
-        let source = address(self.loaded, system).ok_or_else(nobody)?;
+        let unknown = || Absent::NotInLaw(format!("system `{system}` has no address of its own"));
+        let source = address(self.loaded, system).ok_or_else(unknown)?;
         Ok(Caller { source, credential: credential.clone() })
     }
 
