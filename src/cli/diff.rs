@@ -454,6 +454,8 @@ mod tests {
             request(2, "/exchange/a/b"),
             request(3, "/exchange/*"),
             request(4, "/exchange/a/b"),
+            // A self-test passes between stand-ins: it is no traffic.
+            request(5, "/exchange/a/b").replace("\"kind\"", "\"selftest\":true,\"kind\""),
         ];
         fs::write(folder.path().join("000000000001.jsonl"), lines.join("\n") + "\n").unwrap();
         folder

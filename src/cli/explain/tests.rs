@@ -89,6 +89,7 @@ const LEDGER: &[&str] = &[
     r#"{"seq":2,"boot":17,"at":"2026-11-22T02:00:00.000000Z","kind":"opened","connection":1,"policy":"POLICY","stage":"identity","verdict":"not_yet","facts":{"source":"10.13.10.5:40001","to_address":"10.13.0.1:8443","listener":"union-lan","system":"existing-system","server_name":"chukan.center.example","tls":"1.3","identities":["dns:kizon.union.example"],"not_after":"2027-02-01T00:00:00.000000Z"}}"#,
     r#"{"seq":3,"boot":17,"at":"2026-11-22T02:00:01.000000Z","kind":"request","connection":1,"policy":"POLICY","stage":"dial","verdict":"allow","rule":"register","facts":{"method":"GET","path":"/exchange/*","endpoint":"10.200.1.10:443"}}"#,
     r#"{"seq":4,"boot":17,"at":"2026-11-22T02:10:00.000000Z","kind":"refused","connection":1,"policy":"POLICY","stage":"request","verdict":"deny","reason":"method","rule":"register","facts":{"method":"DELETE","path":"/exchange/*"}}"#,
+    r#"{"seq":6,"boot":17,"at":"2026-11-22T02:14:06.000000Z","kind":"refused","selftest":true,"connection":1,"policy":"POLICY","stage":"request","verdict":"deny","reason":"method","rule":"register","facts":{"method":"DELETE","path":"/exchange/*"}}"#,
     r#"{"seq":5,"boot":17,"at":"2026-11-22T02:14:07.000000Z","kind":"refused","connection":1,"policy":"POLICY","stage":"request","verdict":"deny","reason":"method","rule":"register","facts":{"method":"DELETE","path":"/exchange/*"}}"#,
 ];
 
@@ -130,6 +131,7 @@ fn an_entry_is_judged_again_with_what_happened_around_it() {
     );
     assert!(text.contains("+      methods: [GET, POST, PUT, DELETE]"), "{text}");
     assert_eq!(entry("5").unwrap().0, text);
+    assert_eq!(entry("6").unwrap_err(), "entry 6 was left by a self-test, between stand-ins");
 }
 
 #[test]
