@@ -270,7 +270,7 @@ fn position(marker: serde_yaml::granit_parser::Marker) -> (usize, usize) {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::parse;
     use crate::yaml::{Faults, Kind, Node, SourceFile};
@@ -392,7 +392,13 @@ mod tests {
         read(text).1.0.iter().map(|fault| fault.code).collect()
     }
 
-    /// Each ends with one fault, at a place, in time; the bound is generous for a busy machine.
+    /// The processor's time that this thread has had: how busy the machine is does not matter (proc(5), schedstat).
+    fn spent() -> Duration {
+        let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+        Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+    }
+
+    /// Each ends with one fault, at a place, in time.
     #[test]
     fn bombs_are_faults_in_milliseconds() {
         let laughs = (1..30).fold("a0: &a0 [lol, lol]\n".to_owned(), |text, n| {
@@ -419,11 +425,11 @@ mod tests {
             ("binary", (0..=255).cycle().take(1 << 20).collect(), "encoding"),
         ];
         for (name, bytes, code) in table {
-            let begin = Instant::now();
+            let begin = spent();
             let (_, faults) = read(bytes);
-            let took = begin.elapsed();
-            // Without optimisation, on a busy machine; the real bound is measured outside.
-            assert!(took < Duration::from_secs(5), "{name}: {took:?}");
+            let took = spent() - begin;
+            // Without optimisation; the real bound is measured outside. What grows with the square takes minutes.
+            assert!(took < Duration::from_secs(20), "{name}: {took:?}");
             assert_eq!(faults.0[0].code, code, "{name}: {:?}", faults.0[0]);
             assert!(!faults.0[0].places.is_empty(), "{name}");
         }
