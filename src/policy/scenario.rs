@@ -379,9 +379,12 @@ mod tests {
     use crate::flow::{Method, TlsVersion};
     use crate::policy::engine::Engine;
     use crate::policy::imagined::{
-        approval, connection_date, http, identity, law, moment, name, place, rule, socket,
+        approval, connection_date, endpoint, http, identity, law, moment, name, place, rule,
+        socket, system, upstream,
     };
-    use crate::policy::model::{Expectation, Model, Period, Protocol, Scenario, ScenarioFlow};
+    use crate::policy::model::{
+        Enforcement, Expectation, Model, Period, Protocol, Scenario, ScenarioFlow, Side, System,
+    };
     use crate::verdict::Reason;
 
     fn from(source: &str) -> ScenarioFlow {
@@ -484,6 +487,92 @@ mod tests {
         assert_eq!(told, "scenario `it` expects deny `method`, happened: allow by `register`");
         let told = check(law(), toward_the_center(), allow("results"));
         assert_eq!(told, "scenario `it` expects allow by `results`, happened: allow by `register`");
+    }
+
+    #[test]
+    fn what_only_passes_because_a_rule_observes_is_expected_as_that() {
+        let mut law = law();
+        law.rules.get_mut("register").expect("a rule").enforcement = Enforcement::Observe;
+        let told = |flow: &ScenarioFlow, expect| check(law.clone(), flow.clone(), expect);
+        let path = Some("/elsewhere".to_owned());
+        let flow = ScenarioFlow { path, ..toward_the_center() };
+        let happened = "happened: allow by `register`, would be deny `path`";
+        assert_eq!(told(&flow, Expectation::WouldDeny(Reason::Path)), "");
+        assert_eq!(
+            told(&flow, Expectation::WouldDeny(Reason::Method)),
+            format!("scenario `it` expects allow that would be deny `method`, {happened}")
+        );
+        assert_eq!(
+            told(&flow, allow("register")),
+            format!("scenario `it` expects allow by `register`, {happened}")
+        );
+        assert_eq!(
+            told(&toward_the_center(), Expectation::WouldDeny(Reason::Path)),
+            "scenario `it` expects allow that would be deny `path`, happened: allow by `register`"
+        );
+    }
+
+    #[test]
+    fn who_and_where_to_are_taken_from_a_rule_that_takes_the_rest() {
+        let mut law = law();
+        let archive = System {
+            upstream: Some(upstream(
+                "archive.center.example",
+                vec![endpoint("10.200.2.10:443", "tokyo", "r1-5")],
+            )),
+            ..system(Side::Center, &[], &["dns:archive.center.example"])
+        };
+        law.systems.insert(name("archive"), archive);
+        let destinations = law.guardrails.destinations.as_mut().expect("it is written");
+        destinations.what.insert(name("archive"));
+        // By their names they come before those of the seed.
+        let https = |from: &str, to: &str, path: &str| {
+            rule(&[from], to, Protocol::Https, Some(http(&["GET"], &[path])))
+        };
+        law.rules.insert(name("a-copy"), https("existing-system", "archive", "/copy/*"));
+        law.rules.insert(name("a-list"), https("standard-system", "archive", "/list"));
+        law.rules.insert(name("a-look"), https("standard-system", "intermediate-server", "/look"));
+        let path = |text: &str| Some(text.to_owned());
+        let to = |system: &str| Some(name(system));
+        let table = [
+            (ScenarioFlow::default(), "a-copy"),
+            (ScenarioFlow { path: path("/list"), ..ScenarioFlow::default() }, "a-list"),
+            (ScenarioFlow { path: path("/look"), ..ScenarioFlow::default() }, "a-look"),
+            (ScenarioFlow { path: path("/exchange/a"), ..ScenarioFlow::default() }, "register"),
+            (ScenarioFlow { path: path("/result/1"), ..from("10.13.10.5") }, "results"),
+            (ScenarioFlow { path: path("/look"), ..from("10.13.20.5") }, "a-look"),
+            (from("10.13.10.5"), "a-copy"),
+            (from("10.13.20.5"), "a-list"),
+            (ScenarioFlow { to: to("intermediate-server"), ..ScenarioFlow::default() }, "a-look"),
+            (ScenarioFlow { to: to("archive"), ..from("10.13.20.5") }, "a-list"),
+            (ScenarioFlow { to: to("intermediate-server"), ..from("10.13.10.5") }, "register"),
+            (
+                ScenarioFlow {
+                    server_name: path("chukan.center.example"),
+                    ..ScenarioFlow::default()
+                },
+                "a-look",
+            ),
+        ];
+        for (flow, rule) in table {
+            let shown = format!("{flow:?}");
+            assert_eq!(check(law.clone(), flow, allow(rule)), "", "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_rule_of_another_listener_is_not_what_is_meant() {
+        let mut law = law();
+        law.rules.get_mut("register").expect("a rule").listener = Some(name("union-lan"));
+        law.rules.get_mut("results").expect("a rule").listener = Some(name("other-lan"));
+        let on = |listener: &str| ScenarioFlow {
+            listener: Some(name(listener)),
+            ..ScenarioFlow::default()
+        };
+        assert_eq!(check(law.clone(), ScenarioFlow::default(), allow("register")), "");
+        assert_eq!(check(law.clone(), on("union-lan"), allow("register")), "");
+        assert_eq!(check(law.clone(), on("other-lan"), allow("results")), "");
+        assert_eq!(check(law, on("third-lan"), Expectation::Deny(Reason::Listener)), "");
     }
 
     #[test]

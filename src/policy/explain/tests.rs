@@ -273,3 +273,67 @@ fn an_ended_approval_is_moved_to_the_day_that_is_asked_about() {
     assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
     assert_eq!(patch(&proposal), ["tokyo/00-council.yaml -until: 2026-03-31 +until: 2026-11-22"]);
 }
+
+#[test]
+fn a_listener_that_is_another_is_dropped_and_one_that_answers_nothing_is_the_box_files() {
+    let on = |listener: &str| ScenarioFlow {
+        listener: Some(name(listener)),
+        ..asks("10.13.10.5", "GET", "/exchange/x")
+    };
+    let patch = permitted(on("other-lan"));
+    assert_eq!(patch.len(), 1, "{patch:?}");
+    assert!(patch[0].starts_with("tokyo/20-rules.yaml -listener: union-lan "), "{patch:?}");
+    assert!(patch[0].ends_with(" +"), "{patch:?}");
+    let text = include_str!("../../../policies/tokyo.appliance.yaml");
+    let file =
+        SourceFile { name: Arc::from("tokyo.appliance.yaml"), bytes: text.as_bytes().into() };
+    let appliance = crate::appliance::understand(&file).unwrap();
+    let law = understand(&tokyo(), Some(&appliance)).unwrap();
+    let question = asked(on("center-guard"));
+    let proposal = propose(&tokyo(), Some(&appliance), &law.engine, (&question, now()));
+    let Proven::Nothing { why } = proposal.proven else { panic!("an edit was found") };
+    assert_eq!(why, "the listener answers nothing: that is said in the box file");
+}
+
+#[test]
+fn a_switch_of_protocols_is_permitted_by_a_line_of_its_own() {
+    let upgrade = true;
+    let proposal = proposed(ScenarioFlow { upgrade, ..asks("10.13.10.5", "GET", "/exchange/x") });
+    assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
+    let [hunk] = proposal.hunks.as_slice() else { panic!("{proposal:?}") };
+    assert_eq!((hunk.removed.len(), hunk.added.join("|")), (0, "    upgrade: true".to_owned()));
+}
+
+#[test]
+fn an_endpoint_has_days_of_its_own() {
+    let dated = |written: &str| {
+        let mut files = tokyo();
+        files.pop();
+        let systems = String::from_utf8(files[1].bytes.to_vec()).unwrap();
+        let own = "site: tokyo, approval: r1-5";
+        let edited = systems.replacen(own, &format!("{own}, {written}"), 1);
+        files[1].bytes = edited.into_bytes().into();
+        let law = understand(&files, None).unwrap();
+        let facts = ScenarioFlow {
+            endpoint: Some("10.200.1.10:443".parse().unwrap()),
+            ..asks("10.13.10.5", "GET", "/exchange/x")
+        };
+        let proposal = propose(&files, None, &law.engine, (&asked(facts), now()));
+        assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
+        let [hunk] = proposal.hunks.as_slice() else { panic!("{proposal:?}") };
+        let line = |key: &str| {
+            format!("        - {{ address: \"10.200.1.10:443\", {own}, {key}: 2026-11-22 }}")
+        };
+        assert!([line("since"), line("until")].contains(&hunk.added[0]), "{hunk:?}");
+        hunk.removed[0].contains(written)
+    };
+    assert!(dated("until: 2026-03-31"));
+    assert!(dated("since: 2027-01-01"));
+}
+
+#[test]
+fn a_rule_that_lets_one_thing_pass_has_nothing_to_lose() {
+    let proposal = proposed(asks("10.13.20.3", "GET", "/inquiry/7"));
+    let Proven::Nothing { why } = proposal.proven else { panic!("{proposal:?}") };
+    assert_eq!(why, "only without the rule that it passes by");
+}
