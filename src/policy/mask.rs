@@ -309,6 +309,13 @@ mod tests {
     }
 
     #[test]
+    fn the_shortest_base64_of_eight_digits_is_hidden() {
+        assert_eq!(base64(b"12345678", false), "MTIzNDU2Nzg");
+        assert_eq!(Masked::text("MTIzNDU2Nzg").as_str(), "*");
+        assert_eq!(Masked::text("MTIzNDU2Nw").as_str(), "MTIzNDU2Nw");
+    }
+
+    #[test]
     fn a_text_without_eight_digits_is_as_it_was() {
         for text in [
             "www.example",
@@ -333,6 +340,11 @@ mod tests {
             ("१२३४५६७८", "********"),
             ("①②③④⑤⑥⑦⑧", "********"),
             ("a1234567 and 8", "a******* and *"),
+            // What looks like half of a digit is one only behind the other half.
+            ("Q 12345678", "Q ********"),
+            ("2Q 8-Q 12345678", "*Q *-Q ********"),
+            ("%82Z%82P 12345678", "%**Z%*** ********"),
+            ("internationalisation 12345678", "internationalisation ********"),
         ];
         for (text, due) in table {
             assert_eq!(Masked::text(text).as_str(), due, "{text}");
