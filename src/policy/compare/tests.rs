@@ -353,6 +353,19 @@ fn every_word_of_the_council_says_what_it_does_to_what_may_pass() {
 }
 
 #[test]
+fn laws_are_the_same_only_where_answers_guardrails_and_settings_are() {
+    let is_empty = |edit: fn(&mut Model)| {
+        let mut new = law();
+        edit(&mut new);
+        compare(&engine(&law()), &engine(&new)).unwrap().is_empty()
+    };
+    assert!(is_empty(|_| ()));
+    assert!(!is_empty(|law| register(law).listener = Some(name("union-lan"))), "an answer");
+    assert!(!is_empty(|law| law.guardrails.content = None), "a guardrail");
+    assert!(!is_empty(|law| law.interconnection.section = "x".to_owned()), "a setting");
+}
+
+#[test]
 fn an_end_is_told_with_its_last_day_or_its_moment() {
     let ends = |law: &mut Model, until: &str| {
         let approval = law.approvals.get_mut("r1-5").unwrap();
