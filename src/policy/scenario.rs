@@ -375,13 +375,17 @@ fn example(pattern: &PathPattern) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{run, verdict};
-    use crate::flow::{Method, TlsVersion};
+    use super::{flow, run, verdict};
+    use crate::flow::{Method, ServerName, TlsVersion};
     use crate::policy::engine::Engine;
     use crate::policy::imagined::{
-        approval, connection_date, http, identity, law, moment, name, place, rule, socket,
+        approval, connection_date, endpoint, http, identity, law, moment, name, place, rule,
+        socket, system, upstream,
     };
-    use crate::policy::model::{Expectation, Model, Period, Protocol, Scenario, ScenarioFlow};
+    use crate::policy::model::{
+        Enforcement, Expectation, Flaw, Model, Period, Protocol, Scenario, ScenarioFlow, Side,
+        System,
+    };
     use crate::verdict::Reason;
 
     fn from(source: &str) -> ScenarioFlow {
@@ -484,6 +488,165 @@ mod tests {
         assert_eq!(told, "scenario `it` expects deny `method`, happened: allow by `register`");
         let told = check(law(), toward_the_center(), allow("results"));
         assert_eq!(told, "scenario `it` expects allow by `results`, happened: allow by `register`");
+    }
+
+    #[test]
+    fn what_only_passes_because_a_rule_observes_is_expected_as_that() {
+        let mut law = law();
+        law.rules.get_mut("register").expect("a rule").enforcement = Enforcement::Observe;
+        let told = |flow: &ScenarioFlow, expect| check(law.clone(), flow.clone(), expect);
+        let path = Some("/elsewhere".to_owned());
+        let flow = ScenarioFlow { path, ..toward_the_center() };
+        let happened = "happened: allow by `register`, would be deny `path`";
+        assert_eq!(told(&flow, Expectation::WouldDeny(Reason::Path)), "");
+        assert_eq!(
+            told(&flow, Expectation::WouldDeny(Reason::Method)),
+            format!("scenario `it` expects allow that would be deny `method`, {happened}")
+        );
+        assert_eq!(
+            told(&flow, allow("register")),
+            format!("scenario `it` expects allow by `register`, {happened}")
+        );
+        assert_eq!(
+            told(&toward_the_center(), Expectation::WouldDeny(Reason::Path)),
+            "scenario `it` expects allow that would be deny `path`, happened: allow by `register`"
+        );
+    }
+
+    #[test]
+    fn who_and_where_to_are_taken_from_a_rule_that_takes_the_rest() {
+        let mut law = law();
+        let archive = System {
+            upstream: Some(upstream(
+                "archive.center.example",
+                vec![endpoint("10.200.2.10:443", "tokyo", "r1-5")],
+            )),
+            ..system(Side::Center, &[], &["dns:archive.center.example"])
+        };
+        law.systems.insert(name("archive"), archive);
+        let destinations = law.guardrails.destinations.as_mut().expect("it is written");
+        destinations.what.insert(name("archive"));
+        // By their names they come before those of the seed.
+        let https = |from: &str, to: &str, path: &str| {
+            rule(&[from], to, Protocol::Https, Some(http(&["GET"], &[path])))
+        };
+        law.rules.insert(name("a-copy"), https("existing-system", "archive", "/copy/*"));
+        law.rules.insert(name("b-list"), https("standard-system", "archive", "/list"));
+        law.rules.insert(name("a-look"), https("standard-system", "intermediate-server", "/look"));
+        let path = |text: &str| Some(text.to_owned());
+        let to = |system: &str| Some(name(system));
+        let table = [
+            (ScenarioFlow::default(), "a-copy"),
+            (ScenarioFlow { path: path("/list"), ..ScenarioFlow::default() }, "b-list"),
+            (ScenarioFlow { path: path("/look"), ..ScenarioFlow::default() }, "a-look"),
+            (ScenarioFlow { path: path("/exchange/a"), ..ScenarioFlow::default() }, "register"),
+            (ScenarioFlow { path: path("/result/1"), ..from("10.13.10.5") }, "results"),
+            (ScenarioFlow { path: path("/look"), ..from("10.13.20.5") }, "a-look"),
+            (from("10.13.10.5"), "a-copy"),
+            (from("10.13.20.5"), "a-look"),
+            (ScenarioFlow { to: to("intermediate-server"), ..ScenarioFlow::default() }, "a-look"),
+            (ScenarioFlow { to: to("archive"), ..from("10.13.20.5") }, "b-list"),
+            (ScenarioFlow { to: to("intermediate-server"), ..from("10.13.10.5") }, "register"),
+            (
+                ScenarioFlow {
+                    server_name: path("chukan.center.example"),
+                    ..ScenarioFlow::default()
+                },
+                "a-look",
+            ),
+        ];
+        for (flow, rule) in table {
+            let shown = format!("{flow:?}");
+            assert_eq!(check(law.clone(), flow, allow(rule)), "", "{shown}");
+        }
+    }
+
+    #[test]
+    fn as_much_is_seen_as_the_protocol_shows_and_what_is_named() {
+        let seen = |protocol: Protocol, facts: ScenarioFlow| {
+            let mut law = law();
+            let pipe = rule(&["existing-system"], "intermediate-server", protocol, None);
+            law.rules = [(name("pipe"), pipe)].into();
+            let flow = flow(&Engine::compile(law), &facts, connection_date());
+            (flow.hello.is_some(), flow.paper.is_some(), flow.endpoint.is_some())
+        };
+        let base = toward_the_center;
+        let named =
+            || ScenarioFlow { server_name: Some("chukan.center.example".to_owned()), ..base() };
+        let table = [
+            (base(), [(false, false), (true, false), (true, true)]),
+            (named(), [(true, false), (true, false), (true, true)]),
+            (
+                ScenarioFlow { tls: Some(TlsVersion::Tls12), ..base() },
+                [(true, false), (true, false), (true, true)],
+            ),
+            (
+                ScenarioFlow { identities: vec![identity("dns:a.example")], ..base() },
+                [(true, true); 3],
+            ),
+            (ScenarioFlow { flaw: Some(Flaw::Absent), ..base() }, [(true, true); 3]),
+        ];
+        for (facts, due) in table {
+            let protocols = [Protocol::Tcp, Protocol::TlsPassthrough, Protocol::Tls];
+            for (protocol, (hello, paper)) in protocols.into_iter().zip(due) {
+                let found = seen(protocol, facts.clone());
+                assert_eq!(found, (hello, paper, true), "{protocol:?} {facts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_server_name_that_is_empty_is_missing_and_one_that_is_none_is_unusable() {
+        let asked = |text: &str| {
+            let facts = ScenarioFlow { server_name: Some(text.to_owned()), ..from("10.13.10.5") };
+            let flow = flow(&Engine::compile(law()), &facts, connection_date());
+            flow.hello.map(|hello| hello.server_name.clone())
+        };
+        assert_eq!(asked(""), Some(ServerName::Missing));
+        assert_eq!(asked("10.0.0.1"), Some(ServerName::Unusable));
+    }
+
+    #[test]
+    fn a_scenario_that_fails_says_when_it_was_judged_and_what_came_near() {
+        let path = Some("/elsewhere".to_owned());
+        let scenario = Scenario {
+            title: "it".to_owned(),
+            flow: ScenarioFlow {
+                path,
+                method: Method::parse("DELETE").ok(),
+                ..toward_the_center()
+            },
+            expect: allow("register"),
+            place: place(30),
+        };
+        let law = Model { scenarios: vec![scenario], ..law() };
+        let fault = run(&Engine::compile(law)).0.pop().expect("it fails");
+        let noted: Vec<&str> = fault.notes.iter().map(String::as_str).collect();
+        let [judged, reason, near @ ..] = noted.as_slice() else { panic!("{noted:?}") };
+        assert_eq!(*judged, "judged at 2020-06-14T15:00:00.000000Z");
+        assert!(reason.starts_with("`no_rule`: "), "{reason}");
+        assert_eq!(
+            near,
+            [
+                "nearest: rule `register`, stopped by method and path",
+                "nearest: rule `results`, stopped by method and path"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_rule_of_another_listener_is_not_what_is_meant() {
+        let mut law = law();
+        law.rules.get_mut("register").expect("a rule").listener = Some(name("union-lan"));
+        law.rules.get_mut("results").expect("a rule").listener = Some(name("other-lan"));
+        let on = |listener: &str| ScenarioFlow {
+            listener: Some(name(listener)),
+            ..ScenarioFlow::default()
+        };
+        assert_eq!(check(law.clone(), ScenarioFlow::default(), allow("register")), "");
+        assert_eq!(check(law.clone(), on("union-lan"), allow("register")), "");
+        assert_eq!(check(law.clone(), on("other-lan"), allow("results")), "");
+        assert_eq!(check(law, on("third-lan"), Expectation::Deny(Reason::Listener)), "");
     }
 
     #[test]

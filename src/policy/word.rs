@@ -229,3 +229,31 @@ impl Shape for PathPattern {
         text_shape("a path: `*` is one segment, `**` (last only) one or more", "^/")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{digest, fixed_offset};
+
+    #[test]
+    fn an_offset_is_hours_and_minutes_within_fourteen_hours() {
+        assert_eq!(fixed_offset("+09:00"), Some(9 * 3600));
+        assert_eq!(fixed_offset("-03:30"), Some(-(3 * 3600 + 30 * 60)));
+        assert_eq!(fixed_offset("+00:59"), Some(59 * 60));
+        assert_eq!(fixed_offset("+14:00"), Some(14 * 3600));
+        assert_eq!(fixed_offset("-14:00"), Some(-14 * 3600));
+        for wrong in [
+            "", "09:00", "+9:00", "+09:0", "+009:00", "+09:60", "+14:01", "+0a:00", "+09", "+-9:00",
+        ] {
+            assert_eq!(fixed_offset(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_digest_is_64_hexadecimal_digits_in_lower_case() {
+        assert_eq!(digest(&"0f".repeat(32)), Some([0x0f; 32]));
+        assert_eq!(digest(&"a9".repeat(32)), Some([0xa9; 32]));
+        for wrong in ["0F".repeat(32), "0f".repeat(31), "0f".repeat(33), "0g".repeat(32)] {
+            assert_eq!(digest(&wrong), None, "{wrong}");
+        }
+    }
+}

@@ -11,7 +11,7 @@ use crate::flow::{Flow, Name};
 use crate::policy::engine::Engine;
 use crate::policy::engine::random::{any_flow, model};
 use crate::policy::imagined::{self, law, name, names};
-use crate::policy::model::Model;
+use crate::policy::model::{Model, RoundTrip};
 
 fn engine(model: &Model) -> Arc<Engine> {
     Arc::new(Engine::compile(model.clone()).with_listeners(names(&["guard"])))
@@ -288,6 +288,99 @@ fn a_guardrail_says_whether_it_is_wider_and_trust_is_a_setting() {
     let trust =
         said(|law| law.trust.get_mut("center-ca").unwrap().roots = "certs/ca-2027.pem".into());
     assert_eq!(trust, ["trust `center-ca` `roots` was ca.pem, is ca-2027.pem (neither)"]);
+}
+
+/// What is told beside the answers: of the edit, and of taking it back.
+fn changes(edit: impl FnOnce(&mut Model)) -> (Vec<String>, Vec<String>) {
+    let mut new = law();
+    edit(&mut new);
+    let (old, new) = (engine(&law()), engine(&new));
+    let told = |difference: &Difference| -> Vec<String> {
+        let changes = difference.guardrails().iter().chain(difference.settings());
+        changes.map(|it| format!("{} {} ({})", it.subject, it.text, it.effect.code())).collect()
+    };
+    (told(&compare(&old, &new).unwrap()), told(&compare(&new, &old).unwrap()))
+}
+
+/// One change and what it is the other way round.
+#[track_caller]
+fn check_change(edit: impl FnOnce(&mut Model), forth: &str, back: &str) {
+    assert_eq!(changes(edit), (vec![forth.to_owned()], vec![back.to_owned()]));
+}
+
+#[test]
+fn every_word_of_the_council_says_what_it_does_to_what_may_pass() {
+    check_change(
+        |law| law.guardrails.destinations.as_mut().unwrap().clause = Some("9".to_owned()),
+        "guardrail `destinations` cites clause 9, not 4(1)イ (neither)",
+        "guardrail `destinations` cites clause 4(1)イ, not 9 (neither)",
+    );
+    check_change(
+        |law| law.guardrails.content.as_mut().unwrap().clause = None,
+        "guardrail `content` cites clause none, not 4(1)イ (neither)",
+        "guardrail `content` cites clause 4(1)イ, not none (neither)",
+    );
+    check_change(
+        |law| law.guardrails.encryption.as_mut().unwrap().what.passthrough = true,
+        "guardrail `encryption` `passthrough` was false, is true (wider)",
+        "guardrail `encryption` `passthrough` was true, is false (tighter)",
+    );
+    check_change(
+        |law| law.guardrails.encryption.as_mut().unwrap().what.mutual = false,
+        "guardrail `encryption` `mutual` was true, is false (wider)",
+        "guardrail `encryption` `mutual` was false, is true (tighter)",
+    );
+    check_change(
+        |law| law.guardrails.round_trip = RoundTrip::Enforce,
+        "guardrail `residency` `round_trip` was observe, is enforce (tighter)",
+        "guardrail `residency` `round_trip` was enforce, is observe (wider)",
+    );
+    check_change(
+        |law| law.guardrails.residency.as_mut().unwrap().what.extend(["KR".to_owned()]),
+        "guardrail `residency` names `KR` too (wider)",
+        "guardrail `residency` no longer names `KR` (tighter)",
+    );
+    check_change(
+        |law| law.guardrails.reverse_access = None,
+        "guardrail `reverse_access` is gone (wider)",
+        "guardrail `reverse_access` is new (tighter)",
+    );
+    check_change(
+        |law| law.interconnection.connection_date = imagined::moment("2020-07-01T00:00:00+09:00"),
+        "the connection date was 2020-06-15, is 2020-07-01 (tighter)",
+        "the connection date was 2020-07-01, is 2020-06-15 (wider)",
+    );
+}
+
+#[test]
+fn laws_are_the_same_only_where_answers_guardrails_and_settings_are() {
+    let is_empty = |edit: fn(&mut Model)| {
+        let mut new = law();
+        edit(&mut new);
+        compare(&engine(&law()), &engine(&new)).unwrap().is_empty()
+    };
+    assert!(is_empty(|_| ()));
+    assert!(!is_empty(|law| register(law).listener = Some(name("union-lan"))), "an answer");
+    assert!(!is_empty(|law| law.guardrails.content = None), "a guardrail");
+    assert!(!is_empty(|law| law.interconnection.section = "x".to_owned()), "a setting");
+}
+
+#[test]
+fn an_end_is_told_with_its_last_day_or_its_moment() {
+    let ends = |law: &mut Model, until: &str| {
+        let approval = law.approvals.get_mut("r1-5").unwrap();
+        approval.period.until = Some(imagined::moment(until));
+    };
+    check_change(
+        |law| ends(law, "2027-04-01T00:00:00+09:00"),
+        "approval `r1-5` `until` is 2027-03-31, was not there (neither)",
+        "approval `r1-5` `until` was 2027-03-31, is not there (neither)",
+    );
+    check_change(
+        |law| ends(law, "2027-04-01T12:00:00+09:00"),
+        "approval `r1-5` `until` is 2027-04-01 12:00:00, was not there (neither)",
+        "approval `r1-5` `until` was 2027-04-01 12:00:00, is not there (neither)",
+    );
 }
 
 #[test]

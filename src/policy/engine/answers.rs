@@ -67,4 +67,9 @@ fn a_recorded_text_holds_only_literals_of_the_law() {
         |text: &str| engine.mask_method(&Method::parse(text).expect("a method")).to_string();
     assert_eq!(method("DELETE"), "DELETE");
     assert_eq!(method("X123456789018"), "*");
+    let mut law = law();
+    let asked = law.rules.get_mut("register").expect("a rule").http.as_mut().expect("it reads");
+    asked.methods.extend(Method::parse("X12345678"));
+    let own = Method::parse("X12345678").expect("a method");
+    assert_eq!(Engine::compile(law).mask_method(&own).as_str(), "X12345678");
 }

@@ -273,3 +273,132 @@ fn an_ended_approval_is_moved_to_the_day_that_is_asked_about() {
     assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
     assert_eq!(patch(&proposal), ["tokyo/00-council.yaml -until: 2026-03-31 +until: 2026-11-22"]);
 }
+
+#[test]
+fn a_listener_that_is_another_is_dropped_and_one_that_answers_nothing_is_the_box_files() {
+    let on = |listener: &str| ScenarioFlow {
+        listener: Some(name(listener)),
+        ..asks("10.13.10.5", "GET", "/exchange/x")
+    };
+    let patch = permitted(on("other-lan"));
+    assert_eq!(patch.len(), 1, "{patch:?}");
+    assert!(patch[0].starts_with("tokyo/20-rules.yaml -listener: union-lan "), "{patch:?}");
+    assert!(patch[0].ends_with(" +"), "{patch:?}");
+    let text = include_str!("../../../policies/tokyo.appliance.yaml");
+    let file =
+        SourceFile { name: Arc::from("tokyo.appliance.yaml"), bytes: text.as_bytes().into() };
+    let appliance = crate::appliance::understand(&file).unwrap();
+    let law = understand(&tokyo(), Some(&appliance)).unwrap();
+    let question = asked(on("center-guard"));
+    let proposal = propose(&tokyo(), Some(&appliance), &law.engine, (&question, now()));
+    let Proven::Nothing { why } = proposal.proven else { panic!("an edit was found") };
+    assert_eq!(why, "the listener answers nothing: that is said in the box file");
+}
+
+#[test]
+fn a_switch_of_protocols_is_permitted_by_a_line_of_its_own() {
+    let upgrade = true;
+    let proposal = proposed(ScenarioFlow { upgrade, ..asks("10.13.10.5", "GET", "/exchange/x") });
+    assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
+    let [hunk] = proposal.hunks.as_slice() else { panic!("{proposal:?}") };
+    assert_eq!((hunk.removed.len(), hunk.added.join("|")), (0, "    upgrade: true".to_owned()));
+}
+
+#[test]
+fn an_endpoint_has_days_of_its_own() {
+    let dated = |written: &str| {
+        let mut files = tokyo();
+        files.pop();
+        let systems = String::from_utf8(files[1].bytes.to_vec()).unwrap();
+        let own = "site: tokyo, approval: r1-5";
+        let edited = systems.replacen(own, &format!("{own}, {written}"), 1);
+        files[1].bytes = edited.into_bytes().into();
+        let law = understand(&files, None).unwrap();
+        let facts = ScenarioFlow {
+            endpoint: Some("10.200.1.10:443".parse().unwrap()),
+            ..asks("10.13.10.5", "GET", "/exchange/x")
+        };
+        let proposal = propose(&files, None, &law.engine, (&asked(facts), now()));
+        assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
+        let [hunk] = proposal.hunks.as_slice() else { panic!("{proposal:?}") };
+        let line = |key: &str| {
+            format!("        - {{ address: \"10.200.1.10:443\", {own}, {key}: 2026-11-22 }}")
+        };
+        assert!([line("since"), line("until")].contains(&hunk.added[0]), "{hunk:?}");
+        hunk.removed[0].contains(written)
+    };
+    assert!(dated("until: 2026-03-31"));
+    assert!(dated("since: 2027-01-01"));
+}
+
+#[test]
+fn a_rule_that_lets_one_thing_pass_has_nothing_to_lose() {
+    let proposal = proposed(asks("10.13.20.3", "GET", "/inquiry/7"));
+    let Proven::Nothing { why } = proposal.proven else { panic!("{proposal:?}") };
+    assert_eq!(why, "only without the rule that it passes by");
+}
+
+/// The shipped law without its scenarios, with `old` replaced by `new` once in its rules.
+fn with_rules(old: &str, new: &str) -> Vec<SourceFile> {
+    let mut files = tokyo();
+    files.pop();
+    let rules = String::from_utf8(files[2].bytes.to_vec()).unwrap();
+    assert!(rules.contains(old), "{old}");
+    files[2].bytes = rules.replacen(old, new, 1).into_bytes().into();
+    files
+}
+
+#[test]
+fn an_ended_rule_is_moved_and_not_the_endpoint_it_leads_to() {
+    let ended = "    approval: r1-5\n    until: 2026-11-21\n";
+    let files = with_rules("    approval: r1-5 ", &format!("{ended}    # "));
+    let law = understand(&files, None).unwrap();
+    let question = asked(asks("10.13.10.5", "GET", "/exchange/x"));
+    // The last day is over in this very moment.
+    let midnight = Timestamp::parse("2026-11-22T00:00:00+09:00").unwrap();
+    let told = explain(&law.engine, &question, midnight);
+    assert_eq!(told.verdict.reason(), Some(Reason::AfterApproval));
+    let proposal = propose(&files, None, &law.engine, (&question, midnight));
+    assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
+    assert_eq!(patch(&proposal), ["tokyo/20-rules.yaml -until: 2026-11-21 +until: 2026-11-22"]);
+}
+
+#[test]
+fn what_passes_by_one_path_of_several_is_stopped_without_it() {
+    let files = with_rules("paths: [\"/inquiry/*\"]", "paths: [\"/inquiry/*\", /list]");
+    let law = understand(&files, None).unwrap();
+    let question = asked(asks("10.13.20.3", "GET", "/inquiry/7"));
+    let proposal = propose(&files, None, &law.engine, (&question, now()));
+    let [hunk] = proposal.hunks.as_slice() else { panic!("{proposal:?}") };
+    assert_eq!(hunk.added, ["      paths: [/list]"]);
+}
+
+#[test]
+fn a_switch_that_fits_is_told_and_what_nobody_asked_is_not() {
+    let files = with_rules("    individual_number:", "    upgrade: true\n    individual_number:");
+    let law = understand(&files, None).unwrap();
+    let fits = |facts: ScenarioFlow| {
+        let told = explain(&law.engine, &asked(facts), now());
+        let found = told.candidates.into_iter().find(|it| it.rule == name("register"));
+        found.map(|it| (it.fits.join(" "), it.stopped_by.join(" "))).unwrap()
+    };
+    let asking = |upgrade| ScenarioFlow { upgrade, ..asks("10.13.10.5", "GET", "/exchange/x") };
+    let plain = "source to dates protocol method path".to_owned();
+    assert_eq!(fits(asking(true)), (format!("{plain} upgrade"), String::new()));
+    assert_eq!(fits(asking(false)), (plain, String::new()));
+    let unknown = ScenarioFlow {
+        from: Some("10.13.10.5".parse().unwrap()),
+        server_name: Some("no.example".to_owned()),
+        ..ScenarioFlow::default()
+    };
+    assert_eq!(fits(unknown), ("source dates protocol".to_owned(), "to".to_owned()));
+}
+
+#[test]
+fn a_rule_of_the_two_systems_comes_before_one_of_others() {
+    let law = understand(&tokyo(), None).unwrap();
+    let told = explain(&law.engine, &asked(asks("10.13.10.5", "GET", "/inquiry/7")), now());
+    let rules: Vec<_> =
+        told.candidates.iter().map(|it| (it.rule.as_str(), it.stopped_by.join(" "))).collect();
+    assert_eq!(rules, [("register", "path".to_owned()), ("inquire", "source".to_owned())]);
+}

@@ -236,6 +236,7 @@ mod tests {
             ("a: [x, \"y\"]\n", "y", Some("a: [x]\n")),
             ("a:\n- x\n- y\n", "x", Some("a:\n- y\n")),
             ("a: [x]\n", "x", None),
+            ("a:\n- x\n", "x", None),
             ("a: [x, y]\n", "q", None),
         ];
         for (before, value, after) in table {
@@ -251,6 +252,9 @@ mod tests {
         let dropped = text(draft(law).dropped(&["r", "listener"])).unwrap();
         assert!(!dropped.contains("listener") && dropped.contains("  to: x"), "{dropped}");
         assert_eq!(text(draft(law).dropped(&["r", "o", "dial"])), None);
+        // What shares its line with the end of the mapping stays.
+        let shared = "r: { to: x,\n  listener: lan }\n";
+        assert_eq!(text(draft(shared).dropped(&["r", "listener"])), None);
         let keyed = text(draft(law).keyed(&["r"], "upgrade", "true")).unwrap();
         assert!(keyed.starts_with("r:\n  upgrade: true\n  o:"), "{keyed}");
     }

@@ -127,6 +127,14 @@ mod tests {
     }
 
     #[test]
+    fn changes_whose_surroundings_touch_stand_together() {
+        let old = "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n11\n12\n";
+        let groups = |new: &str| shown(old, new).matches("@@ -").count();
+        assert_eq!(groups(&old.replace("2\n3\n", "x\n3\n").replace("9\n", "y\n")), 1);
+        assert_eq!(groups(&old.replace("2\n3\n", "x\n3\n").replace("10\n", "y\n")), 2);
+    }
+
+    #[test]
     fn line_ends_stay_what_they_are() {
         assert_eq!(
             shown("a\r\nb\r\n", "a\r\nc\r\n"),

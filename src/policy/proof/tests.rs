@@ -12,8 +12,8 @@ use crate::policy::imagined::{
     approval, endpoint, http, identity, law, moment, name, place, rule, site, system,
 };
 use crate::policy::model::{
-    Dial, Expectation, Guardrails, Model, Period, Protocol, Rule, Scenario, ScenarioFlow, Side,
-    System,
+    Dial, Enforcement, Expectation, Guardrails, Model, Period, Protocol, Rule, Scenario,
+    ScenarioFlow, Side, System,
 };
 use crate::yaml::{Fault, Severity};
 
@@ -239,6 +239,110 @@ fn a_rule_is_covered_by_a_wider_one() {
     assert_eq!(fault.message, "rule `results` changes nothing: all of it fits rule `register` too");
 }
 
+/// Whether `results`, made a part of `register` and then changed together with it, changes nothing.
+fn is_covered(change: impl FnOnce(&mut Rule, &mut Rule)) -> bool {
+    let faults = changed(|law| {
+        let mut wide = law.rules["register"].clone();
+        let mut narrow = Rule { http: Some(http(&["POST"], &["/exchange/a"])), ..wide.clone() };
+        change(&mut wide, &mut narrow);
+        law.rules = BTreeMap::from([(name("register"), wide), (name("results"), narrow)]);
+    });
+    let told = "rule `results` changes nothing: all of it fits rule `register` too";
+    faults.iter().any(|fault| fault.code == "covered_rule" && fault.message == told)
+}
+
+#[test]
+fn a_rule_is_covered_only_by_one_that_holds_wherever_it_does() {
+    let lan = |text: &str| Some(name(text));
+    assert!(is_covered(|_, narrow| narrow.listener = lan("union-lan")));
+    assert!(!is_covered(|wide, _| wide.listener = lan("union-lan")));
+    let on = |one: &'static str, other: &'static str| {
+        is_covered(|wide, narrow| (wide.listener, narrow.listener) = (lan(one), lan(other)))
+    };
+    assert!(on("union-lan", "union-lan"));
+    assert!(!on("union-lan", "other-lan"));
+    assert!(!is_covered(|_, narrow| narrow.from.extend([name("standard-system")])));
+    assert!(is_covered(|wide, _| wide.from.extend([name("standard-system")])));
+    assert!(!is_covered(|_, narrow| narrow.upgrade = true));
+    assert!(is_covered(|wide, _| wide.upgrade = true));
+    assert!(is_covered(|wide, narrow| (wide.upgrade, narrow.upgrade) = (true, true)));
+    assert!(!is_covered(|_, narrow| narrow.enforcement = Enforcement::Observe));
+}
+
+#[test]
+fn a_rule_is_covered_only_by_one_that_holds_whenever_it_does() {
+    let period = |since: &str, until: &str| Period {
+        since: Some(moment(since)),
+        until: Some(moment(until)),
+    };
+    let (first, early, late, last) = (
+        "2021-04-01T00:00:00+09:00",
+        "2022-04-01T00:00:00+09:00",
+        "2025-04-01T00:00:00+09:00",
+        "2026-04-01T00:00:00+09:00",
+    );
+    let within = |since, until| {
+        is_covered(|wide, narrow| {
+            wide.period = period(early, late);
+            narrow.period = period(since, until);
+        })
+    };
+    assert!(within(early, late));
+    assert!(!within(first, late), "it begins before the wide one");
+    assert!(!within(early, last), "it ends after the wide one");
+    assert!(!within(first, last));
+    assert!(!is_covered(|wide, _| wide.period = period(early, late)));
+    assert!(is_covered(|_, narrow| narrow.period = period(early, late)));
+}
+
+#[test]
+fn a_path_is_covered_only_by_one_that_takes_all_of_it() {
+    let covers = |wide: &str, narrow: &str| {
+        is_covered(|outer, inner| {
+            outer.http = Some(http(&["GET"], &[wide]));
+            inner.http = Some(http(&["GET"], &[narrow]));
+        })
+    };
+    for (wide, narrow) in [
+        ("/a/b", "/a/b"),
+        ("/a/*", "/a/b"),
+        ("/a/*", "/a/*"),
+        ("/a/**", "/a/b"),
+        ("/a/**", "/a/b/"),
+        ("/a/**", "/a/**"),
+        ("/a/**", "/a/*/**"),
+    ] {
+        assert!(covers(wide, narrow), "{narrow} lies in {wide}");
+    }
+    for (wide, narrow) in [
+        ("/a/b", "/a/c"),
+        ("/a/b", "/a/*"),
+        ("/a/*", "/a"),
+        ("/a/*", "/a/"),
+        ("/a/*", "/a/b/c"),
+        ("/a/*", "/a/**"),
+        ("/a/*", "/a/*/**"),
+        ("/a/b", "/a/b/**"),
+        ("/a/**", "/a"),
+        ("/a/**", "/a/"),
+        ("/a/*/**", "/a/**"),
+    ] {
+        assert!(!covers(wide, narrow), "{narrow} goes beyond {wide}");
+    }
+}
+
+#[test]
+fn a_period_without_a_moment_is_dead_and_one_of_a_second_is_not() {
+    let told = |until: &str| {
+        let period =
+            Period { since: Some(moment("2026-04-01T00:00:00+09:00")), until: Some(moment(until)) };
+        let faults = changed(|law| results(law).period = period);
+        faults.iter().filter(|fault| fault.code == "dead_rule").count()
+    };
+    assert_eq!(told("2026-04-01T00:00:00+09:00"), 1);
+    assert_eq!(told("2026-04-01T00:00:01+09:00"), 0);
+}
+
 #[test]
 fn what_nothing_names_is_told() {
     let faults = changed(|law| {
@@ -256,6 +360,21 @@ fn what_nothing_names_is_told() {
             ("unused", "nothing names approval `r9`"),
         ]
     );
+}
+
+#[test]
+fn a_trust_that_neither_an_upstream_nor_a_listener_names_is_told_with_the_box() {
+    let mut law = whole();
+    let spare = law.trust["center-ca"].clone();
+    law.trust.insert(name("union-ca"), spare);
+    assert_eq!(prove(&law, None).0, [], "what the box names is not known");
+    let with = |clients: &str| {
+        let mode = Mode::Reverse { certificate: name("union-facing"), clients: name(clients) };
+        prove(&law, Some(&appliance("10.13.0.1:8443", mode))).0
+    };
+    assert_eq!(with("union-ca"), []);
+    let fault = check(&with("center-ca"), Severity::Warning, "unused");
+    assert_eq!(fault.message, "nothing names trust `union-ca`");
 }
 
 #[test]

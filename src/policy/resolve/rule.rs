@@ -192,3 +192,39 @@ fn conflict(from: &Name, to: &Name, meeting: &Meeting<'_>) -> Option<Fault> {
         "give them different listeners or one protocol: it is agreed on before the client is known",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check_protocols;
+    use crate::policy::imagined::{name, rule};
+    use crate::policy::model::{Protocol, Rule};
+    use crate::yaml::Faults;
+
+    /// What is told of a rule with this protocol and listener and one that speaks `tls` on that listener.
+    fn told(protocol: Protocol, here: Option<&str>, there: Option<&str>) -> String {
+        let with = |protocol, listener: Option<&str>| Rule {
+            listener: listener.map(name),
+            ..rule(&["existing-system"], "intermediate-server", protocol, None)
+        };
+        let rules =
+            [(name("one"), with(protocol, here)), (name("other"), with(Protocol::Tls, there))];
+        let mut faults = Faults::default();
+        check_protocols(&rules.into(), &mut faults);
+        faults.0.into_iter().map(|fault| fault.message).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn two_rules_meet_where_a_listener_can_be_that_of_both() {
+        let due = "from `existing-system` to `intermediate-server` one rule speaks `https` and another `tls`";
+        for (here, there) in [
+            (None, None),
+            (Some("union-lan"), None),
+            (None, Some("union-lan")),
+            (Some("union-lan"), Some("union-lan")),
+        ] {
+            assert_eq!(told(Protocol::Https, here, there), due, "{here:?} {there:?}");
+        }
+        assert_eq!(told(Protocol::Https, Some("union-lan"), Some("other-lan")), "");
+        assert_eq!(told(Protocol::Tls, None, None), "");
+    }
+}

@@ -258,6 +258,13 @@ fn tls_that_is_not_terminated_is_in_the_language_and_plainly_not_served_yet() {
     let clear = judged("tcp", "unseen", allowed);
     assert!(clear.contains("encryption rule `inquire` speaks `tcp`"), "{clear}");
     assert!(clear.contains("protocol_conflict `tcp` says nothing of its destination"), "{clear}");
+    // Nor does any other listener of the box learn it.
+    let mut anywhere = inquire("tcp", "unseen", ("", ""));
+    let text = std::str::from_utf8(&anywhere[2].bytes).unwrap();
+    let text = text.replace("protocol: tcp\n    listener: union-lan\n", "protocol: tcp\n");
+    anywhere[2] = file("tokyo/20-rules.yaml", &text);
+    let clear = faults(understand(&anywhere, Some(&tokyo_box())));
+    assert!(clear.contains("protocol_conflict `tcp` says nothing of its destination"), "{clear}");
 }
 
 #[test]

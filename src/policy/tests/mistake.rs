@@ -85,6 +85,16 @@ fn keys_that_are_unknown_missing_or_of_another_type() {
         "tokyo/00-council.yaml:51:17 bad_value `jp` is not a country: two upper-case letters of ISO 3166-1; did you mean `JP`?",
     );
     check(
+        "countries: [JP]",
+        "countries: [JPN]",
+        "tokyo/00-council.yaml:51:17 bad_value `JPN` is not a country: two upper-case letters of ISO 3166-1",
+    );
+    check(
+        "countries: [JP]",
+        "countries: [J1]",
+        "tokyo/00-council.yaml:51:17 bad_value `J1` is not a country: two upper-case letters of ISO 3166-1",
+    );
+    check(
         "connection_date: 2020-06-15 ",
         "connection_date: ２０２０-06-15 ",
         "tokyo/00-council.yaml:17:20 bad_value `２０２０-06-15` is not a date such as `2020-06-15` or a time such as `2020-06-15T09:00:00+09:00`; did you mean `2020-06-15`?",
@@ -202,6 +212,12 @@ fn what_belongs_to_one_system_belongs_to_no_other() {
         "[\"dns:tanmatsu.union.example\"]",
         "[\"dns:Kizon.union.example.\"]",
         "tokyo/10-systems.yaml:46:18 tokyo/10-systems.yaml:40:18 overlap identity `dns:kizon.union.example` belongs to `existing-system` and to `dedicated-terminal`",
+    );
+    // Its own twice is in its list twice, and no other's.
+    check(
+        "[\"dns:tanmatsu.union.example\"]",
+        "[\"dns:tanmatsu.union.example\", \"dns:tanmatsu.union.example\"]",
+        "tokyo/10-systems.yaml:46:48 tokyo/10-systems.yaml:46:18 duplicate_value this is in the list twice",
     );
     check(
         "address: \"10.201.1.10:443\"",

@@ -326,6 +326,10 @@ fn endings_are_warned_of_sixty_days_before_and_named_once_they_are_there() {
     };
     assert_eq!(at("2026-11-06T23:59:59+09:00"), [""; 0]);
     assert_eq!(
+        at("2026-11-07T00:00:00+09:00"),
+        ["ends_soon document `iso27017` ends 2027-01-05 (60 days)"]
+    );
+    assert_eq!(
         at("2026-11-22T12:00:00+09:00"),
         ["ends_soon document `iso27017` ends 2027-01-05 (44 days)"]
     );
