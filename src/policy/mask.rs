@@ -316,8 +316,11 @@ mod tests {
         assert_eq!(Masked::text("mtizndu2nzg").as_str(), "*", "in lower case");
         // The last byte of the eighth digit ends a group; with seven, such a word is a name.
         assert_eq!(Masked::text(&base64(b"a12345678", false)).as_str(), "*");
-        let wide = base64(full_width("12345678").as_bytes(), false);
-        assert_eq!(Masked::text(&wide).as_str(), "*");
+        // Wherever a full-width digit begins in a group; the second place makes `+` or `-` of each.
+        for (lead, url) in [("", false), ("a", false), ("a", true), ("ab", false)] {
+            let wide = base64(format!("{lead}{}", full_width("12345678")).as_bytes(), url);
+            assert_eq!(Masked::text(&wide).as_str(), "*", "{wide}");
+        }
         let seven = base64(b"a1234567b", false);
         assert_eq!(Masked::text(&seven).as_str(), seven);
     }
