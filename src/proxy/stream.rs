@@ -87,6 +87,7 @@ impl Registered {
             stream.cut.throw(reason);
         }
         connection.streams.borrow_mut().push(Rc::clone(&stream));
+        connection.worker.begin_exchange();
         Self { connection: Rc::clone(connection), stream }
     }
 
@@ -102,6 +103,7 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.connection.touch();
+        self.connection.worker.end_exchange();
         // A request body that is still on its way has nobody left who watches it.
         self.stream.cut.throw(Reason::UpstreamFailed);
         let mut streams = self.connection.streams.borrow_mut();
