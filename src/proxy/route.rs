@@ -11,12 +11,12 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
-use super::judge;
 use super::permit::DialPermit;
 use super::pool::{Checkout, Dialling, Key};
 use super::slot::Slot;
 use super::snapshot::{Snapshot, UpstreamLeg};
 use super::upstream::{self, Bound, Dialled, UpstreamError};
+use super::{clock, judge};
 use crate::flow::{Flow, Peer};
 use crate::ledger::Body;
 use crate::metrics::Leg;
@@ -143,7 +143,7 @@ impl Reach for Pooled {
     async fn reach(&self, dial: Dial<'_>) -> Result<Checkout, Blocked> {
         let worker = &dial.connection.worker;
         let key = dial.key();
-        let deadline = Instant::now() + dial.snapshot.limits().connect_timeout;
+        let deadline = clock::woken() + dial.snapshot.limits().connect_timeout;
         loop {
             if let Some(checkout) = worker.pool.take(key) {
                 return Ok(checkout);
@@ -169,7 +169,7 @@ impl Reach for Fresh {
     type Reached = (Dialled, Slot);
 
     async fn reach(&self, dial: Dial<'_>) -> Result<(Dialled, Slot), Blocked> {
-        let deadline = Instant::now() + dial.snapshot.limits().connect_timeout;
+        let deadline = clock::woken() + dial.snapshot.limits().connect_timeout;
         loop {
             if let Some(slot) = dial.slot() {
                 return Ok((Box::pin(dial.dial(&dial.leg.plain)).await?, slot));
@@ -183,7 +183,7 @@ impl Reach for Switching {
     type Reached = Checkout;
 
     async fn reach(&self, dial: Dial<'_>) -> Result<Checkout, Blocked> {
-        let deadline = Instant::now() + dial.snapshot.limits().connect_timeout;
+        let deadline = clock::woken() + dial.snapshot.limits().connect_timeout;
         loop {
             if let Some(slot) = dial.slot() {
                 let dialled = Box::pin(dial.dial(&dial.leg.http1)).await?;

@@ -20,7 +20,7 @@ use super::paper::Papers;
 use super::pool::Pool;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
-use super::{judge, life};
+use super::{clock, judge, life};
 use crate::flow::Name;
 use crate::ledger::Ledger;
 use crate::metrics::RuleMetrics;
@@ -271,7 +271,7 @@ fn begin(worker: &Rc<Worker>, tasks: &mut JoinSet<()>, arrival: Arrival) {
     if worker.is_draining() {
         connection.drain.throw(Reason::Draining);
     }
-    let task = tasks.spawn_local(life::live(Rc::clone(&connection), stream));
+    let task = tasks.spawn_local(clock::punctual(life::live(Rc::clone(&connection), stream)));
     worker.live.borrow_mut().insert(task.id(), connection);
 }
 
