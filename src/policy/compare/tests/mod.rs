@@ -1,6 +1,7 @@
 //! That the difference of two laws is exactly where their engines answer differently; and what it is in words.
 
 mod cutting;
+mod renaming;
 mod wording;
 
 use std::collections::BTreeSet;
