@@ -171,3 +171,45 @@ fn each_once<T: Ord + Clone>(list: Vec<At<T>>, faults: &mut Faults) -> Vec<At<T>
     }
     kept
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{MEANT_MAX, Table};
+    use crate::policy::imagined::{name, place};
+    use crate::yaml::{At, Faults};
+
+    fn table(declared: &str, known: Option<&str>) -> Table<()> {
+        Table {
+            kind: "system",
+            declared: BTreeMap::from([(name(declared), place(7))]),
+            known: known.map(|it| (name(it), ())).into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_meant_is_said_as_often_as_the_bound_and_no_more() {
+        let systems = table("existing-system", Some("existing-system"));
+        let mut faults = Faults::new();
+        for line in 1..=MEANT_MAX + 2 {
+            let at =
+                At { value: name("existing-sytem"), place: place(u32::try_from(line).unwrap()) };
+            assert_eq!(systems.find(&at, &mut faults), None);
+        }
+        assert_eq!(faults.0.len(), MEANT_MAX + 2, "each is a fault");
+        assert_eq!(faults.0.iter().filter(|fault| fault.remedy.is_some()).count(), MEANT_MAX);
+    }
+
+    #[test]
+    fn what_is_declared_and_not_understood_is_never_left_out_in_silence() {
+        let mut faults = Faults::new();
+        table("existing-system", Some("existing-system")).complete(&mut faults);
+        assert_eq!(faults.0.len(), 0);
+        table("existing-system", None).complete(&mut faults);
+        assert_eq!(faults.0[0].message, "system `existing-system` is not understood");
+        // Where something is said to be wrong already, that is why.
+        table("standard-system", None).complete(&mut faults);
+        assert_eq!(faults.0.len(), 1);
+    }
+}
