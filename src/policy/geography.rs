@@ -305,6 +305,10 @@ apnic|JP|ipv6|2001:200::|32|19990813|allocated|E
             look(cut, &[]),
             Err("1 records that its header promises are missing".to_owned())
         );
+        let two = format!("{cut}{DELEGATED}");
+        let early = "line 9: a header before all records of the one before";
+        assert_eq!(look(&two, &[]), Err(early.to_owned()));
+        assert_eq!(look(&format!("{DELEGATED}{DELEGATED}"), &["1.0.16.0"]), Ok(some(&["JP"])));
         let torn = DELEGATED.get(..DELEGATED.len() - 20).unwrap();
         assert!(look(torn, &[]).unwrap_err().starts_with("line 9: "));
         assert!(look("", &[]).is_err());

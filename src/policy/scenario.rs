@@ -621,6 +621,8 @@ mod tests {
         };
         let law = Model { scenarios: vec![scenario], ..law() };
         let fault = run(&Engine::compile(law)).0.pop().expect("it fails");
+        let remedy = "correct the rule or the guardrail that decides it, or what is expected";
+        assert_eq!(fault.remedy.as_deref(), Some(remedy));
         let noted: Vec<&str> = fault.notes.iter().map(String::as_str).collect();
         let [judged, reason, near @ ..] = noted.as_slice() else { panic!("{noted:?}") };
         assert_eq!(*judged, "judged at 2020-06-14T15:00:00.000000Z");

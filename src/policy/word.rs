@@ -17,7 +17,9 @@ pub(super) struct Country(pub(super) String);
 impl Scalar for Country {
     fn parse(written: Written<'_>) -> Result<Self, Wrong> {
         let text = written.text("a country such as `JP`")?;
-        if text.len() == 2 && text.bytes().all(|c| c.is_ascii_uppercase()) {
+        let is_country =
+            |text: &str| text.len() == 2 && text.bytes().all(|c| c.is_ascii_uppercase());
+        if is_country(text) {
             return Ok(Self(text.to_owned()));
         }
         let wrong = Wrong::value(format!(
@@ -25,7 +27,7 @@ impl Scalar for Country {
             quoted(text)
         ));
         let upper = text.to_ascii_uppercase();
-        Err(if upper.len() == 2 && upper != text {
+        Err(if is_country(&upper) {
             wrong.remedy(format!("did you mean `{upper}`?"))
         } else {
             wrong

@@ -1,9 +1,10 @@
 //! What the engine answers beside the verdict: look-ups, the next change, masks.
 
 use super::Engine;
-use crate::flow::{Method, Name, Path, ServerName};
-use crate::policy::imagined::{host, identity, law, moment, name, socket};
+use crate::flow::{Flow, Method, Name, Path, ServerName};
+use crate::policy::imagined::{flow, host, identity, law, moment, name, names, socket};
 use crate::policy::model::{Period, Protocol};
+use crate::verdict::{Reason, Verdict};
 
 #[test]
 fn what_the_proxy_asks_beside_the_verdict() {
@@ -29,6 +30,18 @@ fn what_the_proxy_asks_beside_the_verdict() {
         engine.rule(&name("register")).map(|rule| &rule.to),
         Some(&name("intermediate-server"))
     );
+}
+
+#[test]
+fn another_law_on_the_same_box_leaves_its_listeners_as_they_are() {
+    let engine = Engine::compile(law()).with_listeners(names(&["center-guard"]));
+    let on_guard = Flow { listener: Some(name("center-guard")), ..flow() };
+    for engine in [engine.under(law()), engine.with_declarations(&[])] {
+        let verdict = engine.decide(&on_guard);
+        let Verdict::Deny(denied) = verdict else { panic!("{verdict:?}") };
+        assert_eq!(denied.reason, Reason::Listener);
+        assert_eq!(engine.decide(&flow()).code(), "allow");
+    }
 }
 
 #[test]

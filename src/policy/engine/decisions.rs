@@ -303,6 +303,10 @@ fn fronting_is_refused() {
     check("another system's", law(), &asked(Some("oqs.center.example")), due);
     check("a stranger's", law(), &asked(Some("other.example")), due);
     check("an address", law(), &asked(None), due);
+    let rule = |law| engine(law).decide(&asked(None)).rule().cloned();
+    let one = law_with(|law| drop(law.rules.remove("results")));
+    assert_eq!(rule(one), Some(name("register")), "the only rule that could have been meant");
+    assert_eq!(rule(law()), None, "either of two");
 }
 
 #[test]

@@ -1,15 +1,32 @@
-//! Tables of decisions, continued: the days of the law, the address about to be dialled, the upstream's peer.
+//! Tables of decisions, continued: a prefix of two systems, the days of the law, the address about to be dialled, the
+//! upstream's peer.
 
 use super::decisions::{REGISTER, check, flow_with, law_with};
 use crate::flow::{Flow, Peer};
 use crate::policy::imagined::{
-    approval, endpoint, flow, identity, law, moment, name, site, socket,
+    approval, endpoint, flow, guardrail, identity, law, moment, name, names, site, socket,
 };
 use crate::policy::model::{Dial, Period};
 use crate::verdict::{Reason, Stage};
 
 fn dialling(address: &str) -> Flow {
     flow_with(|flow| flow.endpoint = Some(socket(address)))
+}
+
+#[test]
+fn a_prefix_of_two_systems_is_closed_where_either_may_never_initiate() {
+    let due = Err((Reason::ReverseAccess, Stage::Arrival));
+    let shared = flow_with(|flow| flow.source = socket("10.213.7.5:1").ip());
+    for silent in ["existing-system", "online-eligibility"] {
+        let law = law_with(|law| {
+            law.guardrails.reverse_access = guardrail(names(&[silent]));
+            let both = "10.213.0.0/16".parse().expect("a net");
+            for system in ["existing-system", "online-eligibility"] {
+                law.systems.get_mut(system).expect("a system").addresses.push(both);
+            }
+        });
+        check(silent, law, &shared, due);
+    }
 }
 
 #[test]

@@ -73,6 +73,29 @@ fn a_rule_that_observes_relaxes_its_request_facts_and_nothing_else() {
 }
 
 #[test]
+fn a_refusal_names_a_rule_that_observes_only_where_no_other_is_left() {
+    let observing = |rules: &[&str]| {
+        law_with(|law| {
+            for rule in rules {
+                law.rules.get_mut(*rule).expect("a rule").enforcement = Enforcement::Observe;
+            }
+        })
+    };
+    let named = |rules: &[&str], path: &str| {
+        let osaka = Flow { endpoint: Some(socket("10.201.1.10:443")), ..sending("GET", path) };
+        match engine(observing(rules)).decide(&osaka) {
+            Verdict::Deny(denied) => (denied.reason, denied.rule),
+            other @ (Verdict::Allow(_) | Verdict::NotYet(_)) => panic!("{other:?}"),
+        }
+    };
+    let due = |rule: Option<&str>| (Reason::SiteNotDeclared, rule.map(name));
+    assert_eq!(named(&["register"], "/other"), due(Some("register")));
+    assert_eq!(named(&["register", "results"], "/other"), due(None), "two that observe");
+    assert_eq!(named(&["register"], "/result/7"), due(None), "one that fits, one that observes");
+    assert_eq!(named(&[], "/result/7"), due(Some("results")));
+}
+
+#[test]
 fn a_tls_rule_that_observes_takes_no_requests() {
     let law = law_with(|law| {
         let register = law.rules.get_mut("register").expect("a rule");

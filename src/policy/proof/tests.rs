@@ -9,11 +9,11 @@ use crate::appliance::{
     Admin, Appliance, LedgerSettings, Limits, Line, Listener, Mode, WhenUnwritable,
 };
 use crate::policy::imagined::{
-    approval, endpoint, http, identity, law, moment, name, place, rule, site, system,
+    approval, endpoint, http, identity, law, moment, name, names, place, rule, site, system,
 };
 use crate::policy::model::{
-    Dial, Enforcement, Expectation, Guardrails, Model, Period, Protocol, Rule, Scenario,
-    ScenarioFlow, Side, System,
+    Declaration, Dial, Enforcement, Expectation, Guardrails, Model, Period, Protocol, Rule,
+    Scenario, ScenarioFlow, Side, System,
 };
 use crate::yaml::{Fault, Severity};
 
@@ -174,6 +174,58 @@ fn no_rule_leads_to_where_no_individual_number_may_go() {
         law.rules.remove(&name("results"));
     });
     check_error(&faults, "individual_number");
+}
+
+#[test]
+fn no_rule_speaks_what_the_encryption_guardrail_refuses() {
+    let speaking = |protocol| {
+        changed(|law| (results(law).protocol, results(law).http) = (protocol, None))
+            .into_iter()
+            .filter(|fault| fault.severity == Severity::Error)
+            .collect::<Vec<_>>()
+    };
+    let fault = check_error(&speaking(Protocol::Tcp), "encryption");
+    assert_eq!(fault.message, "rule `results` speaks `tcp`, which `encryption` refuses");
+    assert_eq!(fault.notes, ["example: 10.13.10.1 → intermediate-server in `tcp`"]);
+    assert_eq!(fault.remedy.as_deref(), Some("let the rule speak `https` or `tls`"));
+    check_error(&speaking(Protocol::TlsPassthrough), "encryption");
+    assert_eq!(speaking(Protocol::Tls), []);
+}
+
+#[test]
+fn a_declaration_opens_a_site_that_waits_for_one_in_a_permitted_country() {
+    let opening = |country: &'static str, dial| {
+        changed(|law| {
+            law.sites.insert(name("away"), site(country, dial));
+            let declaration = Declaration {
+                title: None,
+                site: name("away"),
+                rules: names(&["results"]),
+                at_most: Duration::from_hours(72),
+                approval: name("r1-5"),
+                place: place(12),
+            };
+            law.declarations.insert(name("dr-away"), declaration);
+        })
+        .into_iter()
+        .filter(|fault| fault.severity == Severity::Error)
+        .collect::<Vec<_>>()
+    };
+    let example = "example: any source → `away` while `dr-away` is open";
+    assert_eq!(opening("JP", Dial::Declared), []);
+    let always = opening("JP", Dial::Always);
+    let fault = check_error(&always, "declaration_site");
+    assert_eq!(fault.message, "declaration `dr-away` names site `away`, which waits for none");
+    assert_eq!(fault.notes, [example]);
+    let remedy = "write `dial: declared` for the site, or leave the declaration out";
+    assert_eq!(fault.remedy.as_deref(), Some(remedy));
+    assert_eq!(always.len(), 1);
+    let abroad = opening("US", Dial::Declared);
+    let fault = check_error(&abroad, "outside_country");
+    assert_eq!(fault.message, "declaration `dr-away` opens site `away` in `US`");
+    assert_eq!(fault.notes, [example]);
+    assert_eq!(fault.remedy.as_deref(), Some("only `JP` is permitted: leave the declaration out"));
+    assert_eq!(abroad.len(), 1);
 }
 
 #[test]
@@ -395,6 +447,8 @@ fn a_rule_that_no_scenario_shows_is_told() {
     let faults = changed(|law| drop(law.scenarios.pop()));
     let fault = check(&faults, Severity::Warning, "rule_without_scenario");
     assert_eq!(fault.message, "no scenario shows what rule `results` allows");
+    let remedy = "write a scenario with `expect: { allow: results }`";
+    assert_eq!(fault.remedy.as_deref(), Some(remedy));
 }
 
 fn appliance(bind: &str, mode: Mode) -> Appliance {

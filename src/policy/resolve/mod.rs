@@ -174,42 +174,39 @@ fn each_once<T: Ord + Clone>(list: Vec<At<T>>, faults: &mut Faults) -> Vec<At<T>
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::{MEANT_MAX, Table};
     use crate::policy::imagined::{name, place};
-    use crate::yaml::{At, Faults};
+    use crate::yaml::{At, Fault, Faults};
 
-    fn table(declared: &str, known: Option<&str>) -> Table<()> {
+    /// Two sites are declared, one of which is understood.
+    fn sites() -> Table<&'static str> {
         Table {
-            kind: "system",
-            declared: BTreeMap::from([(name(declared), place(7))]),
-            known: known.map(|it| (name(it), ())).into_iter().collect(),
+            kind: "site",
+            declared: [(name("osaka"), place(1)), (name("tokyo"), place(2))].into(),
+            known: [(name("tokyo"), "understood")].into(),
         }
     }
 
     #[test]
-    fn what_was_meant_is_said_as_often_as_the_bound_and_no_more() {
-        let systems = table("existing-system", Some("existing-system"));
-        let mut faults = Faults::new();
-        for line in 1..=MEANT_MAX + 2 {
-            let at =
-                At { value: name("existing-sytem"), place: place(u32::try_from(line).unwrap()) };
-            assert_eq!(systems.find(&at, &mut faults), None);
-        }
-        assert_eq!(faults.0.len(), MEANT_MAX + 2, "each is a fault");
-        assert_eq!(faults.0.iter().filter(|fault| fault.remedy.is_some()).count(), MEANT_MAX);
+    fn what_is_declared_and_not_understood_is_left_out_with_a_fault() {
+        let mut faults = Faults::default();
+        sites().complete(&mut faults);
+        let told: Vec<_> = faults.0.iter().map(|fault| fault.message.as_str()).collect();
+        assert_eq!(told, ["site `osaka` is not understood"]);
+        let mut told = Faults(vec![Fault::error("bad_value", &place(1), "this is wrong")]);
+        sites().complete(&mut told);
+        assert_eq!(told.0.len(), 1, "what is wrong with it has been said");
     }
 
     #[test]
-    fn what_is_declared_and_not_understood_is_never_left_out_in_silence() {
-        let mut faults = Faults::new();
-        table("existing-system", Some("existing-system")).complete(&mut faults);
-        assert_eq!(faults.0.len(), 0);
-        table("existing-system", None).complete(&mut faults);
-        assert_eq!(faults.0[0].message, "system `existing-system` is not understood");
-        // Where something is said to be wrong already, that is why.
-        table("standard-system", None).complete(&mut faults);
-        assert_eq!(faults.0.len(), 1);
+    fn what_was_meant_is_looked_for_in_twice_as_many_faults_as_are_shown() {
+        let mut faults = Faults::default();
+        let unknown = At { value: name("tokio"), place: place(3) };
+        for _ in 0..MEANT_MAX + 9 {
+            assert_eq!(sites().declared(&unknown, &mut faults), None);
+        }
+        assert!(faults.0.iter().all(|fault| fault.message == "no site `tokio`"));
+        let meant = faults.0.iter().filter(|fault| fault.remedy.is_some()).count();
+        assert_eq!(meant, 2 * Faults::SHOWN_MAX);
     }
 }

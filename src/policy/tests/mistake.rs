@@ -95,6 +95,11 @@ fn keys_that_are_unknown_missing_or_of_another_type() {
         "tokyo/00-council.yaml:51:17 bad_value `J1` is not a country: two upper-case letters of ISO 3166-1",
     );
     check(
+        "countries: [JP]",
+        "countries: [j1]",
+        "tokyo/00-council.yaml:51:17 bad_value `j1` is not a country: two upper-case letters of ISO 3166-1",
+    );
+    check(
         "connection_date: 2020-06-15 ",
         "connection_date: ２０２０-06-15 ",
         "tokyo/00-council.yaml:17:20 bad_value `２０２０-06-15` is not a date such as `2020-06-15` or a time such as `2020-06-15T09:00:00+09:00`; did you mean `2020-06-15`?",
