@@ -24,11 +24,23 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Asks; where nobody answers, says so and gives exit code 2.
-    pub(super) fn call(&self, name: &str, patience: Duration) -> Result<Answer, ExitCode> {
-        control::call(&self.socket(), name, patience).map_err(|error| {
+    /// Asks for one field of the answer. Where nobody answers, says so and gives exit code 2; where the field is not in
+    /// the answer, says why and gives `missing`.
+    pub(super) fn ask<T>(
+        &self,
+        name: &str,
+        patience: Duration,
+        field: impl FnOnce(&mut Answer) -> Option<T>,
+        missing: u8,
+    ) -> Result<T, ExitCode> {
+        let mut answer = control::call(&self.socket(), name, patience).map_err(|error| {
             complain(&error.to_string());
             ExitCode::from(NOT_RUN)
+        })?;
+        field(&mut answer).ok_or_else(|| {
+            let none = "the daemon gave an answer without an outcome";
+            complain(answer.message.as_deref().unwrap_or(none));
+            ExitCode::from(missing)
         })
     }
 

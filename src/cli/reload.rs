@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::call::Daemon;
-use super::{complain, show};
+use super::show;
 use crate::service::Reloaded;
 use crate::service::control::Answer;
 
@@ -24,13 +24,10 @@ pub(super) struct Arguments {
 
 /// Asks and shows.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let Answer { message, reload, .. } = match arguments.daemon.call("reload", PATIENCE) {
-        Ok(answer) => answer,
+    let field = |answer: &mut Answer| answer.reload.take();
+    let reloaded = match arguments.daemon.ask("reload", PATIENCE, field, 1) {
+        Ok(reloaded) => reloaded,
         Err(code) => return code,
-    };
-    let Some(reloaded) = reload else {
-        complain(message.as_deref().unwrap_or("the daemon gave an answer without an outcome"));
-        return ExitCode::FAILURE;
     };
     if !reloaded.faults.is_empty() {
         show(&format!("{}\n", reloaded.faults.trim_end()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::call::Daemon;
-use super::{Format, complain, show};
+use super::{Format, show};
 use crate::service::SelfTested;
 use crate::service::control::Answer;
 
@@ -29,13 +29,10 @@ pub(super) struct Arguments {
 
 /// Asks and shows.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let Answer { message, selftest, .. } = match arguments.daemon.call("selftest", PATIENCE) {
-        Ok(answer) => answer,
+    let field = |answer: &mut Answer| answer.selftest.take();
+    let tested = match arguments.daemon.ask("selftest", PATIENCE, field, 1) {
+        Ok(tested) => tested,
         Err(code) => return code,
-    };
-    let Some(tested) = selftest else {
-        complain(message.as_deref().unwrap_or("the daemon gave an answer without an outcome"));
-        return ExitCode::FAILURE;
     };
     match arguments.format {
         Format::Text => show(&tested.text()),

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::call::Daemon;
-use super::{Format, NOT_RUN, complain, show};
+use super::{Format, NOT_RUN, show};
 use crate::service::Report;
+use crate::service::control::Answer;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -26,17 +27,14 @@ pub(super) struct Arguments {
 
 /// Asks and shows.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    let answer = match arguments.daemon.call("status", PATIENCE) {
-        Ok(answer) => answer,
+    let field = |answer: &mut Answer| answer.status.take();
+    let report = match arguments.daemon.ask("status", PATIENCE, field, NOT_RUN) {
+        Ok(report) => report,
         Err(code) => return code,
     };
-    match (answer.status, arguments.format) {
-        (Some(report), Format::Text) => show(report.text().trim_end()),
-        (Some(report), Format::Json) => show(&json(&report)),
-        (None, _) => {
-            complain(answer.message.as_deref().unwrap_or("the daemon gave an answer without a report"));
-            return ExitCode::from(NOT_RUN);
-        }
+    match arguments.format {
+        Format::Text => show(report.text().trim_end()),
+        Format::Json => show(&json(&report)),
     }
     ExitCode::SUCCESS
 }

@@ -287,6 +287,12 @@ impl Ledger {
         self.inner.shared.boot
     }
 
+    /// Says that the calling thread serves nobody for the moment, so that the writer may have the core: what must be on disk
+    /// soon is written now, not in the middle of the next request.
+    pub fn rest(&self) {
+        self.inner.shared.rest();
+    }
+
     /// Whether entries can be written now.
     pub fn is_writable(&self) -> bool {
         self.inner.shared.is_writable()

@@ -20,6 +20,10 @@ use crate::flow::Timestamp;
 /// How often the writer looks at the disk, and tries again where it failed.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Of the longest that an entry nobody waits for stays unsynced, the part after which a quiet moment is taken to write it.
+/// Earlier ones would only mean more writes.
+const RIPE: (u32, u32) = (3, 4);
+
 /// The shared part of one ledger.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -33,6 +37,10 @@ pub(super) struct Shared {
     /// Appends wait here while the batch is full.
     pub(super) room: Notify,
     pub(super) connections: AtomicU64,
+    /// When the ledger was opened; `waiting` counts from here.
+    opened: Instant,
+    /// The µs at which the oldest line of the batch was placed, until somebody has said that it may be written; else 0.
+    waiting: AtomicU64,
     free: AtomicU64,
     /// The public half of the signing key.
     key: String,
@@ -67,6 +75,8 @@ impl Shared {
             watch: Condvar::new(),
             room: Notify::new(),
             connections: AtomicU64::new(1),
+            opened: Instant::now(),
+            waiting: AtomicU64::new(0),
             free: AtomicU64::new(free),
         }
     }
@@ -89,6 +99,9 @@ impl Shared {
         let seq = state.number(self.boot, &draft.rendered, draft.at);
         if draft.kind == Kind::Stop {
             state.stage = Life::Closing;
+        }
+        if was_empty {
+            self.waiting.store(self.micros().max(1), Ordering::Relaxed);
         }
         let wake = was_empty || was_half != state.batch.is_half_full(bound);
         if wake || state.stage == Life::Closing {
@@ -124,6 +137,25 @@ impl Shared {
         drop(state);
         self.work.notify_one();
         Waiting::Told(answer)
+    }
+
+    /// A thread that serves has nothing to do for the moment: what would be written soon is better written now than in the
+    /// middle of a request. Costs nothing where nothing waits.
+    pub(super) fn rest(&self) {
+        let placed = self.waiting.load(Ordering::Relaxed);
+        let age = Duration::from_micros(self.micros().saturating_sub(placed));
+        if placed > 0 && age >= self.settings.sync * RIPE.0 / RIPE.1 {
+            let mut state = self.lock();
+            self.waiting.store(0, Ordering::Relaxed);
+            state.is_ripe = !state.batch.is_empty();
+            drop(state);
+            self.work.notify_one();
+        }
+    }
+
+    /// Since the ledger was opened.
+    fn micros(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     /// Notes that an entry from `at` was relied upon before it was on disk.
@@ -193,6 +225,7 @@ impl Shared {
             match state.due(last_commit, &self.settings) {
                 Some(due) if due <= now => {
                     state.hand_over(hand, now);
+                    self.waiting.store(0, Ordering::Relaxed);
                     drop(state);
                     self.room.notify_waiters();
                     return Job::Commit;

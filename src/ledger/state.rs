@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) durable: u64,
     /// When the oldest line of the batch was placed.
     pub(super) oldest: Option<Instant>,
+    /// Whether this is a good moment to write it.
+    pub(super) is_ripe: bool,
     pub(super) waiters: Vec<Waiter>,
     pub(super) obstacle: Option<Obstacle>,
     /// What was turned away since the last gap entry.
@@ -131,6 +133,7 @@ impl State {
             began: next,
             durable: next.saturating_sub(1),
             oldest: None,
+            is_ripe: false,
             waiters: Vec::new(),
             obstacle,
             missing: None,
@@ -179,7 +182,8 @@ impl State {
     /// When the batch is to be written; `None` where it is empty.
     pub(super) fn due(&self, last_commit: Instant, settings: &Settings) -> Option<Instant> {
         let oldest = self.oldest?;
-        if self.stage > Life::Open || self.batch.is_half_full(settings.bound()) {
+        let is_full = self.batch.is_half_full(settings.bound());
+        if self.stage > Life::Open || is_full || self.is_ripe {
             Some(oldest)
         } else if self.waiters.is_empty() {
             Some(oldest + settings.sync)
@@ -192,6 +196,7 @@ impl State {
         hand.clear();
         std::mem::swap(hand, &mut self.batch);
         self.oldest = None;
+        self.is_ripe = false;
         self.committing = Some(now);
     }
 

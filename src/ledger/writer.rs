@@ -108,12 +108,13 @@ impl Writer {
                     }
                     // Nobody waits for this any more: what is on disk was told.
                     self.signer.tree.append(self.hand.bytes());
-                    let (first, hints) = self.signer.tree.take_hints();
-                    self.store.hint(first, &hints);
                     self.look_if_due();
                 }
                 Job::Look => self.look(),
-                Job::End => return self.sign(),
+                Job::End => {
+                    self.put_hints();
+                    return self.sign();
+                }
             }
         }
     }
@@ -152,6 +153,12 @@ impl Writer {
         length > 0 && (grown || day.is_some_and(|day| day != self.hand.day()))
     }
 
+    /// Not with every commit: it is another write, in which serving threads may have to wait.
+    fn put_hints(&mut self) {
+        let (first, hints) = self.signer.tree.take_hints();
+        self.store.hint(first, &hints);
+    }
+
     /// A checkpoint covers the segment before its subtrees are kept, which a start believes for that reason.
     fn end_segment(&mut self) -> io::Result<()> {
         self.put_checkpoint()?;
@@ -163,6 +170,7 @@ impl Writer {
 
     fn begin_segment(&mut self) -> io::Result<()> {
         let sink = self.store.begin(self.hand.first())?;
+        self.put_hints();
         self.segment = Segment::new(sink);
         self.signer.tree.turn();
         self.tell(News::Closed);
@@ -204,6 +212,7 @@ impl Writer {
     }
 
     fn look(&mut self) {
+        self.put_hints();
         self.measure();
         if self.signer.is_due() {
             self.sign();

@@ -11,6 +11,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::clock;
 use super::exchange::Exchange;
 use super::header;
 use super::patience::Patience;
@@ -76,7 +77,7 @@ impl RequestBody {
             incoming,
             watch,
             sent,
-            last: Instant::now(),
+            last: clock::woken(),
             is_begun: false,
             patience: Patience::new(limit),
         }

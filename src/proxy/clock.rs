@@ -1,6 +1,50 @@
-//! The one place where the running program reads the time of day.
+//! The one place where the running program reads the time of day, and where a connection's task reads the time that passes:
+//! once each time it is woken.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+
+use tokio::time::Instant;
 
 use crate::flow::Timestamp;
+
+thread_local! {
+    /// When the task that runs now was woken.
+    static WOKEN: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// When the task that runs now was woken: near enough for every bound, none of which is shorter than a task runs at a time.
+/// Outside of a [`punctual`] one, now.
+pub(super) fn woken() -> Instant {
+    WOKEN.get().unwrap_or_else(Instant::now)
+}
+
+/// Runs `task`, with the clock read once each time it is woken.
+pub(super) async fn punctual<T>(task: impl Future<Output = T>) -> T {
+    let mut task = pin!(task);
+    poll_fn(|context| {
+        let _asleep_again = Awake::new();
+        task.as_mut().poll(context)
+    })
+    .await
+}
+
+/// While it lives, the task runs; also a panic ends that.
+struct Awake;
+
+impl Awake {
+    fn new() -> Self {
+        WOKEN.set(Some(Instant::now()));
+        Self
+    }
+}
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        WOKEN.set(None);
+    }
+}
 
 /// The time of day.
 #[expect(
@@ -9,4 +53,27 @@ use crate::flow::Timestamp;
 )]
 pub fn now() -> Timestamp {
     Timestamp::from(std::time::SystemTime::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::{punctual, woken};
+
+    #[tokio::test]
+    async fn a_task_sees_one_moment_until_it_sleeps_and_others_see_the_time_pass() {
+        punctual(async {
+            let first = woken();
+            std::thread::sleep(Duration::from_millis(2));
+            assert_eq!(woken(), first);
+            sleep(Duration::from_millis(2)).await;
+            assert!(woken() >= first + Duration::from_millis(4), "it was woken anew");
+        })
+        .await;
+        let before = Instant::now();
+        assert!(woken() >= before, "nobody is awake");
+    }
 }

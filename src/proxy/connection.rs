@@ -91,12 +91,12 @@ impl Connection {
             relayed_to: OnceCell::new(),
             way: RefCell::default(),
             patience: RefCell::default(),
-            began: Instant::now(),
+            began: clock::woken(),
             to_upstream: Cell::new(0),
             to_client: Cell::new(0),
             outcomes: RefCell::default(),
             abandoned: Cell::new(0),
-            touched: Cell::new(Instant::now()),
+            touched: Cell::new(clock::woken()),
             was_denied: Cell::new(false),
             _admission: arrival.admission,
         };
@@ -240,7 +240,7 @@ impl Connection {
 
     /// Something was asked or answered on it.
     pub(super) fn touch(&self) {
-        self.touched.set(Instant::now());
+        self.touched.set(clock::woken());
     }
 
     /// Since when nothing was asked or answered; `None` while an exchange is in flight.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 
+use super::clock;
 use super::pool::{BrokeOff, Checkout};
 use super::stream::{Registered, Stream};
 use crate::flow::Name;
@@ -96,7 +97,7 @@ impl Exchange {
     }
 
     fn end(&self) {
-        self.metrics.request(self.code, self.began.elapsed());
+        self.metrics.request(self.code, clock::woken().duration_since(self.began));
         self.registered.connection().count_outcome(self.code);
     }
 }

@@ -22,7 +22,7 @@ use super::stream::Registered;
 use super::switch::{Leg, Prefixed, Switched};
 use super::upward::Upward;
 use super::{clock, judge};
-use crate::flow::{Flow, Request};
+use crate::flow::{Flow, Request, Timestamp};
 use crate::ledger::Body;
 use crate::metrics::RuleMetrics;
 use crate::policy::Masked;
@@ -141,7 +141,7 @@ impl Work<'_> {
             checkout.give_back();
             return Err(Blocked::Denied(denied));
         }
-        let metrics = self.count(&allowed);
+        let metrics = self.count(&allowed, flow.at);
         match self.permit(&allowed).await {
             Ok(permit) => {
                 Ok((Passage { work: self, allowed, metrics, registered, checkout }, permit))
@@ -177,14 +177,14 @@ impl Work<'_> {
         flow
     }
 
-    fn count(&self, allowed: &Allowed) -> Arc<RuleMetrics> {
+    fn count(&self, allowed: &Allowed, at: Timestamp) -> Arc<RuleMetrics> {
         let (rule, metrics) = self.connection.passes_by(&allowed.rule, &allowed.system);
         let metrics = if *rule == allowed.rule {
             Arc::clone(metrics)
         } else {
             self.connection.worker.rule(&allowed.rule, &allowed.system)
         };
-        metrics.matched(clock::now().as_seconds_f64());
+        metrics.matched(at.as_seconds_f64());
         metrics
     }
 
@@ -302,7 +302,7 @@ impl Passage<'_> {
             return Err(self.stopped(Reason::UpstreamFailed, "the upstream broke off its switch"));
         };
         let code = response.status().as_u16();
-        self.metrics.request(code, self.work.began.elapsed());
+        self.metrics.request(code, clock::woken().duration_since(self.work.began));
         self.work.connection.count_outcome(code);
         let stream: Box<dyn Leg> = Box::new(stream);
         let upstream = Prefixed::new(first, stream);
@@ -340,7 +340,8 @@ impl Passage<'_> {
             detail: Some(Masked::own(detail)),
         });
         let stopped = Stopped::upstream(reason, Stage::Peer);
-        self.metrics.request(stopped.status().as_u16(), self.work.began.elapsed());
+        self.metrics
+            .request(stopped.status().as_u16(), clock::woken().duration_since(self.work.began));
         Setback::Stopped(stopped)
     }
 }

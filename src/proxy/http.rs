@@ -7,7 +7,6 @@ use http::header::UPGRADE;
 use http::{StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use tokio::time::Instant;
 
 use super::body::ResponseBody;
 use super::connection::Connection;
@@ -17,7 +16,7 @@ use super::refusal::{Refusal, Side};
 use super::route::Blocked;
 use super::snapshot::Snapshot;
 use super::wire::Answer;
-use super::{facts, header};
+use super::{clock, facts, header};
 use crate::flow::{Hello, Request};
 use crate::verdict::{Denied, Reason, Stage};
 
@@ -71,7 +70,7 @@ async fn answer_to(
     answer: Option<Answer>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<ResponseBody>, Aborted> {
-    let began = Instant::now();
+    let began = clock::woken();
     connection.touch();
     let snapshot = connection.worker.snapshot();
     let (parts, body) = request.into_parts();

@@ -1,6 +1,6 @@
 //! The life of a connection; the files in order of travel: `accept` (bounds, arrival), `worker`, `life` (handshake,
 //! identity), `http1` behind `wire`, or `http2` behind `flood`, then `http` (one request) or `relay` (`tls`, and what comes after a `switch` of protocols), `route` (every address
-//! judged), `permit`, `upstream`, `pool`, and on the way back `exchange` and `body`. `judge` looks at what is live
+//! judged), `permit`, `port`, `upstream`, `pool`, and on the way back `exchange` and `body`. `judge` looks at what is live
 //! when the law changes. Nothing in here decides who may pass: that is [`crate::policy::Engine::decide`] alone.
 //!
 //! What is absent: no byte goes upstream without a permit, no permit comes but from a ledger receipt, no TLS
@@ -26,6 +26,7 @@ mod paper;
 mod patience;
 mod permit;
 mod pool;
+mod port;
 pub mod refusal;
 mod rehearsal;
 mod relay;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Instant;
 
+use super::clock;
 use super::connection::Connection;
 use super::ended::Ended;
 use super::patience::Patience;
@@ -66,14 +66,14 @@ where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
 {
-    let moved = Cell::new(Instant::now());
+    let moved = Cell::new(clock::woken());
     let mut up = Direction::new(|bytes| {
-        moved.set(Instant::now());
+        moved.set(clock::woken());
         connection.count_to_upstream(bytes);
         metrics.to_upstream(bytes);
     });
     let mut down = Direction::new(|bytes| {
-        moved.set(Instant::now());
+        moved.set(clock::woken());
         connection.count_to_client(bytes);
         metrics.to_client(bytes);
     });

@@ -2,6 +2,7 @@
 //! from the pool. Failover goes along judged endpoints only.
 
 use std::borrow::Cow;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,17 +11,20 @@ use rustls::ClientConfig;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::Connection;
-use super::judge;
 use super::permit::DialPermit;
 use super::pool::{Checkout, Dialling, Key};
 use super::slot::Slot;
 use super::snapshot::{Snapshot, UpstreamLeg};
 use super::upstream::{self, Bound, Dialled, UpstreamError};
+use super::{clock, judge};
 use crate::flow::{Flow, Peer};
 use crate::ledger::Body;
 use crate::metrics::Leg;
 use crate::policy::Masked;
 use crate::verdict::{Allowed, Denied, Reason, Stage, Verdict};
+
+/// Dials of one endpoint from ports that turn out to be taken for it, before the line counts as full.
+const PORTS_TRIED: usize = 8;
 
 /// Why there is no upstream connection.
 #[derive(Debug)]
@@ -139,7 +143,7 @@ impl Reach for Pooled {
     async fn reach(&self, dial: Dial<'_>) -> Result<Checkout, Blocked> {
         let worker = &dial.connection.worker;
         let key = dial.key();
-        let deadline = Instant::now() + dial.snapshot.limits().connect_timeout;
+        let deadline = clock::woken() + dial.snapshot.limits().connect_timeout;
         loop {
             if let Some(checkout) = worker.pool.take(key) {
                 return Ok(checkout);
@@ -165,7 +169,7 @@ impl Reach for Fresh {
     type Reached = (Dialled, Slot);
 
     async fn reach(&self, dial: Dial<'_>) -> Result<(Dialled, Slot), Blocked> {
-        let deadline = Instant::now() + dial.snapshot.limits().connect_timeout;
+        let deadline = clock::woken() + dial.snapshot.limits().connect_timeout;
         loop {
             if let Some(slot) = dial.slot() {
                 return Ok((Box::pin(dial.dial(&dial.leg.plain)).await?, slot));
@@ -179,7 +183,7 @@ impl Reach for Switching {
     type Reached = Checkout;
 
     async fn reach(&self, dial: Dial<'_>) -> Result<Checkout, Blocked> {
-        let deadline = Instant::now() + dial.snapshot.limits().connect_timeout;
+        let deadline = clock::woken() + dial.snapshot.limits().connect_timeout;
         loop {
             if let Some(slot) = dial.slot() {
                 let dialled = Box::pin(dial.dial(&dial.leg.http1)).await?;
@@ -225,9 +229,25 @@ impl Dial<'_> {
         adopted.map_err(|_broken| Blocked::Failed(Reason::UpstreamFailed, Stage::Peer))
     }
 
-    /// Bind, record, claim, dial, verify: in this order and in no other.
+    /// Dials from one local port after the other until it has one that is free for this endpoint.
     async fn dial(&self, config: &Arc<ClientConfig>) -> Result<Dialled, Blocked> {
-        let bound = self.bind().map_err(|error| self.failed(&error))?;
+        for tried in 0..PORTS_TRIED {
+            // Where the usual ones are taken again and again, those that are left to others are needed.
+            let spare = tried >= PORTS_TRIED / 2;
+            if let Some(dialled) = self.dial_from_next(config, spare).await? {
+                return Ok(dialled);
+            }
+        }
+        Err(self.failed(&UpstreamError::Line(io::ErrorKind::AddrInUse.into())))
+    }
+
+    /// Bind, record, claim, dial, verify: in this order and in no other. `None` where the local port was taken.
+    async fn dial_from_next(
+        &self,
+        config: &Arc<ClientConfig>,
+        spare: bool,
+    ) -> Result<Option<Dialled>, Blocked> {
+        let bound = self.bind(spare).map_err(|error| self.failed(&error))?;
         let permit = self.permit(&bound).await?;
         if let Some(denied) = judge::late(self.connection, self.snapshot, self.flow) {
             return Err(Blocked::Denied(denied));
@@ -236,16 +256,22 @@ impl Dial<'_> {
         match upstream::open(permit, bound, self.leg, config, patience).await {
             Ok(dialled) => {
                 self.reached(&dialled);
-                self.check_peer(dialled)
+                self.check_peer(dialled).map(Some)
+            }
+            Err(taken @ UpstreamError::Port) => {
+                self.note(&taken, Stage::Dial);
+                Ok(None)
             }
             Err(error) => Err(self.failed(&error)),
         }
     }
 
-    fn bind(&self) -> Result<Bound, UpstreamError> {
+    fn bind(&self, spare: bool) -> Result<Bound, UpstreamError> {
         let keepalive = self.snapshot.limits().tcp_keepalive;
-        let bound = Bound::new(&self.leg.line, self.allowed.endpoint, keepalive);
-        self.connection.worker.shared.metrics.line(&self.leg.line_name, bound.is_ok());
+        let shared = &self.connection.worker.shared;
+        let from = (&self.leg.line, &shared.ports, spare);
+        let bound = Bound::new(from, self.allowed.endpoint, keepalive);
+        shared.metrics.line(&self.leg.line_name, bound.is_ok());
         bound.map_err(UpstreamError::Line)
     }
 
@@ -298,9 +324,10 @@ impl Dial<'_> {
         let worker = &self.connection.worker;
         let endpoint = self.allowed.endpoint;
         let stage = match error {
-            UpstreamError::Line(_) | UpstreamError::Unreachable(_) | UpstreamError::TimedOut => {
-                Stage::Dial
-            }
+            UpstreamError::Line(_)
+            | UpstreamError::Port
+            | UpstreamError::Unreachable(_)
+            | UpstreamError::TimedOut => Stage::Dial,
             UpstreamError::Handshake(reason, _) => {
                 worker.shared.metrics.handshake_failed(Leg::Upstream, *reason);
                 Stage::Peer
@@ -313,15 +340,20 @@ impl Dial<'_> {
         if error.permits_failover() {
             worker.pool.shun(endpoint);
         }
+        self.note(error, stage);
+        let reason =
+            if error.permits_failover() { Reason::UpstreamUnreachable } else { error.reason() };
+        Blocked::Failed(reason, stage)
+    }
+
+    /// Every dial that came to nothing has its entry.
+    fn note(&self, error: &UpstreamError, stage: Stage) {
         self.connection.note(Body::Failed {
             reason: error.reason(),
             stage,
             rule: Some(self.allowed.rule.clone()),
-            endpoint: Some(endpoint),
+            endpoint: Some(self.allowed.endpoint),
             detail: Some(Masked::own(error.detail())),
         });
-        let reason =
-            if error.permits_failover() { Reason::UpstreamUnreachable } else { error.reason() };
-        Blocked::Failed(reason, stage)
     }
 }

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
 use super::accept::Census;
+use super::port::Ports;
 use super::slot::Slots;
 use super::snapshot::Snapshot;
 use super::worker::Command;
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     pub(super) census: Arc<Census>,
     /// Places for upstream connections.
     pub(super) slots: Arc<Slots>,
+    /// The local ports of upstream connections.
+    pub(super) ports: Ports,
     /// The ear of each worker; set once all have started.
     pub(super) commands: OnceLock<Vec<mpsc::Sender<Command>>>,
 }
@@ -36,6 +39,7 @@ impl Shared {
             ledger,
             slots: Arc::new(Slots::new(metrics.clone())),
             metrics,
+            ports: Ports::of_machine(),
             census: Arc::default(),
             commands: OnceLock::new(),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::clock;
 use super::connection::Connection;
 use super::cut::Cut;
 use super::upstream::UpstreamPeer;
@@ -31,7 +32,7 @@ pub(super) struct Stream {
 
 impl Stream {
     pub(super) fn new(flow: Flow, peer: Option<Arc<UpstreamPeer>>) -> Self {
-        let progress = Cell::new(Instant::now());
+        let progress = Cell::new(clock::woken());
         Self {
             flow: RefCell::new(flow),
             peer,
@@ -44,7 +45,7 @@ impl Stream {
 
     /// Something moved, in either direction; gives the moment.
     pub(super) fn moved(&self) -> Instant {
-        let now = Instant::now();
+        let now = clock::woken();
         self.progress.set(now);
         now
     }
@@ -87,6 +88,7 @@ impl Registered {
             stream.cut.throw(reason);
         }
         connection.streams.borrow_mut().push(Rc::clone(&stream));
+        connection.worker.begin_exchange();
         Self { connection: Rc::clone(connection), stream }
     }
 
@@ -102,6 +104,7 @@ impl Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         self.connection.touch();
+        self.connection.worker.end_exchange();
         // A request body that is still on its way has nobody left who watches it.
         self.stream.cut.throw(Reason::UpstreamFailed);
         let mut streams = self.connection.streams.borrow_mut();

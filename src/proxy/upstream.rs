@@ -14,6 +14,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::permit::DialPermit;
+use super::port::Ports;
 use super::snapshot::UpstreamLeg;
 use super::socket::Socket;
 use crate::appliance::Line;
@@ -58,6 +59,8 @@ pub(super) struct UpstreamPeer {
 pub(super) enum UpstreamError {
     /// The line's address or interface is not there.
     Line(io::Error),
+    /// The local port belongs to another connection with this endpoint, one that lives or has not rested long enough.
+    Port,
     /// Nobody answers at the address.
     Unreachable(io::Error),
     /// It took longer than `connect_timeout`.
@@ -70,7 +73,9 @@ impl UpstreamError {
     /// The reason it is recorded and answered with.
     pub(super) const fn reason(&self) -> Reason {
         match self {
-            Self::Line(_) | Self::Unreachable(_) | Self::TimedOut => Reason::UpstreamUnreachable,
+            Self::Line(_) | Self::Port | Self::Unreachable(_) | Self::TimedOut => {
+                Reason::UpstreamUnreachable
+            }
             Self::Handshake(reason, _) => *reason,
         }
     }
@@ -78,7 +83,7 @@ impl UpstreamError {
     /// Whether the next endpoint may be tried: a stranger at the address is no reason to go elsewhere.
     pub(super) const fn permits_failover(&self) -> bool {
         match self {
-            Self::Line(_) | Self::Unreachable(_) | Self::TimedOut => true,
+            Self::Line(_) | Self::Port | Self::Unreachable(_) | Self::TimedOut => true,
             Self::Handshake(reason, _) => !matches!(reason, Reason::UpstreamIdentity),
         }
     }
@@ -93,6 +98,7 @@ impl UpstreamError {
                 io::ErrorKind::PermissionDenied => "the line's interface may not be bound to",
                 _ => "the line cannot be bound to",
             },
+            Self::Port => "the local port is still taken",
             Self::Unreachable(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => "connection refused",
                 io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => "no route",
@@ -106,18 +112,23 @@ impl UpstreamError {
 }
 
 impl Bound {
-    /// Binds a socket to the line, so that it can leave the building in no other way.
+    /// Binds a socket to the line, so that it can leave the building in no other way; to one of the spare ports where
+    /// asked for.
     ///
     /// # Errors
     /// Where the line's address or interface is not there, or all its ports are taken.
-    pub(super) fn new(line: &Line, endpoint: SocketAddr, keepalive: Duration) -> io::Result<Self> {
+    pub(super) fn new(
+        (line, ports, spare): (&Line, &Ports, bool),
+        endpoint: SocketAddr,
+        keepalive: Duration,
+    ) -> io::Result<Self> {
         let socket = RawSocket::new(
             Domain::for_address(endpoint),
             Type::STREAM.nonblocking(),
             Some(Protocol::TCP),
         )?;
         socket.bind_device(Some(line.interface.as_bytes()))?;
-        socket.bind(&SocketAddr::new(line.source, 0).into())?;
+        ports.bind(&socket, line.source, spare)?;
         keep_alive(&SockRef::from(&socket), keepalive)?;
         socket.set_tcp_nodelay(true)?;
         let socket = TcpSocket::from_std_stream(socket.into());
@@ -144,8 +155,7 @@ pub(super) async fn open(
 ) -> Result<Dialled, UpstreamError> {
     let deadline = Instant::now() + patience;
     let connected = timeout_at(deadline, bound.socket.connect(permit.endpoint())).await;
-    let tcp =
-        connected.map_err(|_late| UpstreamError::TimedOut)?.map_err(UpstreamError::Unreachable)?;
+    let tcp = connected.map_err(|_late| UpstreamError::TimedOut)?.map_err(not_connected)?;
     let started = Instant::now();
     let handshake = Box::pin(
         TlsConnector::from(Arc::clone(config)).connect(leg.server_name.clone(), Socket::new(tcp)),
@@ -156,6 +166,15 @@ pub(super) async fn open(
         UpstreamError::Handshake(reason, detail)
     })?;
     Ok(dialled(stream, leg, started.elapsed()))
+}
+
+fn not_connected(error: io::Error) -> UpstreamError {
+    // The socket has its address already: what is not available is the pair of both addresses.
+    if error.kind() == io::ErrorKind::AddrNotAvailable {
+        UpstreamError::Port
+    } else {
+        UpstreamError::Unreachable(error)
+    }
 }
 
 fn dialled(stream: TlsStream<Socket>, leg: &UpstreamLeg, took: Duration) -> Dialled {

@@ -2,11 +2,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -18,8 +20,9 @@ use super::paper::Papers;
 use super::pool::Pool;
 use super::shared::Shared;
 use super::snapshot::Snapshot;
-use super::{judge, life};
+use super::{clock, judge, life};
 use crate::flow::Name;
+use crate::ledger::Ledger;
 use crate::metrics::RuleMetrics;
 use crate::tls;
 use crate::verdict::Reason;
@@ -58,11 +61,13 @@ pub(super) struct Worker {
     rules: RefCell<HashMap<Name, Arc<RuleMetrics>>>,
     draining: Cell<bool>,
     notes: Rc<()>,
+    /// Exchanges from judgement to their last byte; the runtime reads it.
+    in_flight: Arc<AtomicUsize>,
     beats: Cell<u32>,
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>) -> Self {
+    fn new(shared: Arc<Shared>, in_flight: Arc<AtomicUsize>) -> Self {
         let snapshot = shared.snapshot.load_full();
         Self {
             pool: Rc::new(Pool::new(Arc::clone(&shared.slots))),
@@ -73,6 +78,7 @@ impl Worker {
             rules: RefCell::default(),
             draining: Cell::new(false),
             notes: Rc::new(()),
+            in_flight,
             beats: Cell::new(1),
         }
     }
@@ -95,6 +101,16 @@ impl Worker {
     /// An entry is on its way to the ledger until what this gives is dropped.
     pub(super) fn begin_note(&self) -> Rc<()> {
         Rc::clone(&self.notes)
+    }
+
+    /// An exchange begins.
+    pub(super) fn begin_exchange(&self) {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It has ended.
+    pub(super) fn end_exchange(&self) {
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Waits for the entries that are on their way.
@@ -198,12 +214,24 @@ pub(super) fn run(
     arrivals: mpsc::Receiver<Arrival>,
     commands: mpsc::Receiver<Command>,
     load: &AtomicUsize,
-) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+) -> io::Result<()> {
+    let in_flight = Arc::new(AtomicUsize::new(0));
+    let runtime = runtime(shared.ledger.clone(), Arc::clone(&in_flight))?;
     tls::draw_entropy();
-    LocalSet::new()
-        .block_on(&runtime, work(Rc::new(Worker::new(shared)), arrivals, commands, load));
+    let worker = Rc::new(Worker::new(shared, in_flight));
+    LocalSet::new().block_on(&runtime, work(worker, arrivals, commands, load));
     Ok(())
+}
+
+/// The worker's runtime. Where it goes to sleep and nobody is waiting for an answer, the ledger may have the core.
+fn runtime(ledger: Ledger, in_flight: Arc<AtomicUsize>) -> io::Result<Runtime> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().on_thread_park(move || {
+        if in_flight.load(Ordering::Relaxed) == 0 {
+            ledger.rest();
+        }
+    });
+    runtime.build()
 }
 
 async fn work(
@@ -243,7 +271,7 @@ fn begin(worker: &Rc<Worker>, tasks: &mut JoinSet<()>, arrival: Arrival) {
     if worker.is_draining() {
         connection.drain.throw(Reason::Draining);
     }
-    let task = tasks.spawn_local(life::live(Rc::clone(&connection), stream));
+    let task = tasks.spawn_local(clock::punctual(life::live(Rc::clone(&connection), stream)));
     worker.live.borrow_mut().insert(task.id(), connection);
 }
 

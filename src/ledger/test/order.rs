@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use tokio::runtime::{Builder, Runtime};
@@ -54,6 +55,36 @@ async fn an_entry_nobody_waits_for_is_on_disk_within_the_sync_interval() {
     let receipt = append(&ledger, "status").await;
     super::eventually("the sync", || ledger.stats().durable == receipt.seq()).await;
     assert_eq!(lines(directory.path()).len(), 1);
+}
+
+/// Whether a quiet moment that comes `after` the entry makes the writer write before `sync` says so; `None` where this
+/// machine stood still for too long to tell.
+async fn written_at_rest(sync: Duration, after: Duration) -> Option<bool> {
+    let disk = Disk::new();
+    let ledger = disk.ledger(|settings| settings.sync = sync);
+    let receipt = append(&ledger, "status").await;
+    let placed = Instant::now();
+    let is_written = || ledger.stats().durable == receipt.seq();
+    tokio::time::sleep(after).await;
+    let before = is_written();
+    ledger.rest();
+    tokio::time::sleep(sync.saturating_sub(after) / 2).await;
+    let written = is_written() && !before;
+    (placed.elapsed() < sync).then_some(written)
+}
+
+#[tokio::test]
+async fn a_quiet_moment_is_taken_for_what_would_be_written_soon_and_for_nothing_younger() {
+    let sync = Duration::from_secs(1);
+    for (after, expected) in [(0, false), (300, false), (800, true)] {
+        let written = loop {
+            let tried = written_at_rest(sync, Duration::from_millis(after)).await;
+            if let Some(written) = tried {
+                break written;
+            }
+        };
+        assert_eq!(written, expected, "{after} ms after the entry");
+    }
 }
 
 #[test]

@@ -79,8 +79,6 @@ pub(super) type Standing = Option<Known>;
 pub(super) struct Known {
     /// Whose it is, by number.
     pub(super) system: SystemId,
-    /// Whether it is the destination's.
-    pub(super) fits: bool,
     pub(super) residency: Option<Reason>,
     pub(super) dialled: bool,
     pub(super) since: Timestamp,
@@ -366,12 +364,12 @@ fn endpoints(tables: Both<&Tables>) -> Vec<SocketAddr> {
     all.into_iter().copied().collect()
 }
 
-/// What a law says of an endpoint toward a destination; toward nobody in particular where there is none.
+/// What a law says of an endpoint of a destination; of anyone's where there is none.
 pub(super) fn standing(tables: &Tables, endpoint: SocketAddr, to: Option<SystemId>) -> Standing {
-    let entry: &EndpointEntry = tables.endpoint(endpoint)?;
-    let fits = to.is_none_or(|to| to == entry.system);
+    let entry: &EndpointEntry =
+        tables.endpoint(endpoint).filter(|it| to.is_none_or(|to| to == it.system))?;
     // Nothing is open at a desk: a site that waits for a declaration is not dialled.
     let dialled = entry.dial == Dial::Always;
     let (since, until) = (entry.term.since, entry.term.until.min(entry.known_until));
-    Some(Known { system: entry.system, fits, residency: entry.residency, dialled, since, until })
+    Some(Known { system: entry.system, residency: entry.residency, dialled, since, until })
 }

@@ -40,7 +40,7 @@ pub(super) const TRANSPORTS: [Transport; 4] =
 pub(super) const VERSIONS: [TlsVersion; 3] =
     [TlsVersion::Tls13, TlsVersion::Tls12, TlsVersion::Old];
 /// Ways to speak: the application protocol that was agreed on, and whether something is said that no TLS protects.
-/// Where no hello is known, only every other one is there.
+/// Without a hello nothing is agreed on, and every other one is the same as the one before it.
 pub(super) const SPOKEN: [(Option<Alpn>, bool); 4] =
     [(None, false), (Some(Alpn::Http11), false), (None, true), (Some(Alpn::Http11), true)];
 
@@ -103,6 +103,16 @@ pub(super) enum Entrance {
     Named(Name),
     /// Any other.
     Other(Name),
+}
+
+impl Entrance {
+    /// The listener, where a law names it.
+    pub(super) const fn named(&self) -> Option<&Name> {
+        match self {
+            Self::Named(name) => Some(name),
+            Self::Unknown | Self::Other(_) => None,
+        }
+    }
 }
 
 /// What a client showed.

@@ -1,6 +1,6 @@
 //! Boxes on their way into words: what they come to, which of them are told as one, and the names of systems.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::axis::Atoms;
 use super::both::Both;
@@ -96,12 +96,16 @@ pub(super) struct SystemNames {
     systems: Both<Vec<Name>>,
     /// The destination and the listener of each rule.
     led: Both<BTreeMap<Name, (Name, Option<Name>)>>,
+    /// The listeners that answer nothing under either law.
+    refusing: BTreeSet<Name>,
 }
 
 impl SystemNames {
     pub(super) fn of(pair: Pair<'_>) -> Self {
         let tables = pair.map(Engine::tables);
+        let refusing = pair.map(Engine::refusing);
         Self {
+            refusing: refusing.old.intersection(refusing.new).cloned().collect(),
             systems: tables.map(|it| it.systems.iter().map(|system| system.name.clone()).collect()),
             led: tables.map(|it| {
                 it.rules
@@ -123,6 +127,11 @@ impl SystemNames {
         found.map(|(to, _)| to)
     }
 
+    /// Whether a listener answers nothing, whatever the law.
+    pub(super) fn refuses(&self, listener: &Name) -> bool {
+        self.refusing.contains(listener)
+    }
+
     /// Whether a rule names the same listener in both laws, so that it goes without saying.
     pub(super) fn same_listener(
         &self,
@@ -131,12 +140,12 @@ impl SystemNames {
     ) -> bool {
         let before = |new: &Name| {
             let twin = self.led.old.iter().find(|(old, _)| renames.rule(old) == new);
-            twin.map(|(_, (_, listener))| listener)
+            twin.and_then(|(_, (_, listener))| listener.as_ref())
         };
         let name =
             rules.1.clone().or_else(|| rules.0.as_ref().map(|old| renames.rule(old).clone()));
         name.is_some_and(|name| {
-            let after = self.led.new.get(&name).map(|(_, listener)| listener);
+            let after = self.led.new.get(&name).and_then(|(_, listener)| listener.as_ref());
             after.is_some() && before(&name) == after
         })
     }

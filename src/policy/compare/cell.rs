@@ -120,8 +120,8 @@ impl Cell {
     /// Whether an atom is a fact that is known: what is missing keeps a flow from being allowed.
     pub(super) fn is_known(&self, axis: Axis, atom: usize) -> bool {
         match axis {
-            Axis::Paper => !matches!(self.shown.get(atom), Some(Shown::Unknown) | None),
-            Axis::Ask => !matches!(self.ask(atom), Some(Ask::Nothing) | None),
+            Axis::Paper => self.shown.get(atom) != Some(&Shown::Unknown),
+            Axis::Ask => self.ask(atom) != Ask::Nothing,
             Axis::When
             | Axis::Listener
             | Axis::Transport
@@ -139,16 +139,11 @@ impl Cell {
             Axis::Listener => self.entrances.len(),
             Axis::Transport => TRANSPORTS.len(),
             Axis::Version => hello(VERSIONS.len()),
-            Axis::Spoken => SPOKEN.len() / self.spoken_step(),
+            Axis::Spoken => SPOKEN.len(),
             Axis::Paper => self.shown.len(),
             Axis::Ask => 2 + 2 * self.methods.len() * self.paths.len(),
             Axis::Peer => self.servers.len(),
         }
-    }
-
-    /// Without a hello no application protocol is agreed on.
-    fn spoken_step(&self) -> usize {
-        if self.host.is_some() { 1 } else { 2 }
     }
 
     /// A flow that lies there; `None` where there is no such atom.
@@ -159,7 +154,7 @@ impl Cell {
             Entrance::Named(name) | Entrance::Other(name) => Some(name.clone()),
         };
         let to_address = SocketAddr::from(([0, 0, 0, 0], 443));
-        let (alpn, in_clear) = *SPOKEN.get(spoken * self.spoken_step())?;
+        let (alpn, in_clear) = *SPOKEN.get(spoken)?;
         let hello = |host: &Host| {
             let version = VERSIONS.get(version).copied()?;
             Some(Arc::new(Hello { server_name: ServerName::Name(host.clone()), version, alpn }))
@@ -168,7 +163,7 @@ impl Cell {
             Some(host) => Some(hello(host)?),
             None => None,
         };
-        let request = match self.ask(ask)? {
+        let request = match self.ask(ask) {
             Ask::Nothing => None,
             asked @ (Ask::Elsewhere | Ask::Request { .. }) => Some(self.request(asked)?),
         };
@@ -203,7 +198,7 @@ impl Cell {
             self.entrance(flow.listener.as_ref())?,
             TRANSPORTS.iter().position(|transport| *transport == flow.transport)?,
             version,
-            spoken / self.spoken_step(),
+            spoken,
             self.paper(atlas, flow)?,
             self.asked(flow)?,
             self.peer(atlas, flow)?,
@@ -212,16 +207,15 @@ impl Cell {
     }
 
     /// What an atom of [`Axis::Ask`] is.
-    pub(super) fn ask(&self, atom: usize) -> Option<Ask> {
+    pub(super) fn ask(&self, atom: usize) -> Ask {
         let (paths, methods) = (self.paths.len(), self.methods.len());
         match atom {
-            0 => Some(Ask::Nothing),
-            1 => Some(Ask::Elsewhere),
+            0 => Ask::Nothing,
+            1 => Ask::Elsewhere,
             _ => {
                 let number = atom - 2;
                 let (method, path) = ((number / paths) % methods, number % paths);
-                let upgrade = number / (paths * methods);
-                (upgrade < 2).then_some(Ask::Request { upgrade: upgrade == 1, method, path })
+                Ask::Request { upgrade: number / (paths * methods) == 1, method, path }
             }
         }
     }

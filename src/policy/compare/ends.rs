@@ -51,12 +51,12 @@ impl<'a> Ends<'a> {
         let mut found: BTreeMap<Both<Standing>, Vec<SocketAddr>> = BTreeMap::new();
         for address in &atlas.endpoints {
             let of = |((tables, to), asked): ((&Tables, Option<SystemId>), &BTreeSet<Name>)| {
-                let known = standing(tables, *address, to)?;
+                let known =
+                    standing(tables, *address, to).filter(|_| to.is_some() || !self.toward)?;
                 let owner = tables.systems.get(known.system).map(|system| &system.name);
                 let told = !self.toward && owner.is_some_and(|name| asked.contains(name));
                 let system = if told { known.system } else { SystemId::MAX };
                 Some(Known { system, ..known })
-                    .filter(|it| it.fits && (to.is_some() || !self.toward))
             };
             let standings = self.tables.with(self.destinations).with(asked.each()).map(of);
             if standings != Both::default() {

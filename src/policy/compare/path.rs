@@ -167,6 +167,7 @@ mod tests {
 
     use super::Paths;
     use crate::flow::Path;
+    use crate::policy::compare::TooFine;
     use crate::policy::imagined::pattern;
 
     fn paths(texts: &[&str]) -> Paths {
@@ -198,6 +199,24 @@ mod tests {
                 assert_eq!(super::overlap(&pattern(a), &pattern(b)), meet, "{a} {b}");
             }
         }
+    }
+
+    /// Patterns of one length, each with a literal of its own: every set of them is a piece.
+    fn independent(count: usize) -> Vec<String> {
+        let segment = |at: usize| move |place| if place == at { "/a" } else { "/*" };
+        (0..count).map(|at| (0..count).map(segment(at)).collect()).collect()
+    }
+
+    #[test]
+    fn as_many_pieces_as_the_bound_are_told_apart_and_one_more_is_not() {
+        let mut texts = independent(14);
+        let cut = |texts: &[String]| {
+            let patterns: Vec<_> = texts.iter().map(|text| pattern(text)).collect();
+            Paths::of(&patterns.iter().collect::<Vec<_>>()).map(|cut| cut.len())
+        };
+        assert_eq!(cut(&texts), Ok(super::PIECES_MAX));
+        texts.push("/b".to_owned());
+        assert_eq!(cut(&texts), Err(TooFine { most: super::PIECES_MAX }));
     }
 
     proptest! {

@@ -92,8 +92,7 @@ pub(super) fn paths(cut: &Paths, pieces: &BTreeSet<usize>) -> String {
     let mut left = pieces.clone();
     let mut found = Vec::new();
     // The widest first, so that `/a/**` is not told as `/a/b` and the rest.
-    let mut whole: Vec<_> =
-        patterns.iter().filter(|(_, taken)| !taken.is_empty() && taken.is_subset(pieces)).collect();
+    let mut whole: Vec<_> = patterns.iter().filter(|(_, taken)| taken.is_subset(pieces)).collect();
     whole.sort_by_key(|(text, taken)| (std::cmp::Reverse(taken.len()), text.len()));
     for (text, taken) in whole {
         if !taken.is_disjoint(&left) {
@@ -167,6 +166,7 @@ mod tests {
         assert_eq!(said(&["/a/**", "/a/b"], &["/a/x", "/a/b"]), "/a/**");
         assert_eq!(said(&["/a/**"], &["/a/x", "/"]), "any path");
         assert_eq!(said(&["/a/**", "/b"], &["/z"]), "any other path");
+        assert_eq!(said(&["/a/*", "/a/**"], &["/a/x", "/a/x/y"]), "/a/**", "the widest will do");
     }
 
     #[test]
@@ -177,10 +177,18 @@ mod tests {
         assert_eq!(times(&moments, &[1, 2], at(0), 0), "from 1970-01-02");
         assert_eq!(times(&moments, &[0], at(0), 0), "before 1970-01-02");
         assert_eq!(times(&moments, &[1], at(0), 0), "from 1970-01-02 and before 1970-01-03");
+        assert_eq!(
+            times(&moments, &[0, 2], at(0), 0),
+            "before 1970-01-02, from 1970-01-03",
+            "the day between is another matter"
+        );
         assert_eq!(day(at(86_399), 0), "1970-01-01 23:59:59");
         let ip = |text: &str| text.parse().unwrap();
         assert_eq!(nets(&[(ip("10.0.0.0"), ip("10.0.1.127"))]), ["10.0.0.0/24", "10.0.1.0/25"]);
-        assert_eq!(nets(&[(ip("10.0.0.1"), ip("10.0.255.0"))]).last().unwrap(), "…");
+        let six = nets(&[(ip("10.0.0.1"), ip("10.0.0.63"))]);
+        assert_eq!((six.len(), six.last().unwrap().as_str()), (6, "10.0.0.32/27"));
+        let seven = nets(&[(ip("10.0.0.1"), ip("10.0.0.127"))]);
+        assert_eq!((seven.len(), seven.last().unwrap().as_str()), (7, "…"));
         assert_eq!(
             [duration(Duration::from_mins(2)), duration(Duration::from_millis(250))],
             ["2m", "250ms"]

@@ -45,6 +45,7 @@ impl Renames {
             && (a.listener.as_ref(), a.protocol, a.individual_number)
                 == (b.listener.as_ref(), b.protocol, b.individual_number)
             && (a.idle_timeout, a.response_timeout) == (b.idle_timeout, b.response_timeout)
+            && (a.enforcement, a.upgrade) == (b.enforcement, b.upgrade)
             && requests(a) == requests(b)
             && held(old, a) == held(new, b)
     }

@@ -199,7 +199,7 @@ impl Told<'_> {
     fn asks(&self, atoms: Option<&Atoms>) -> String {
         let mut by_paths: BTreeMap<(bool, BTreeSet<usize>), Vec<usize>> = BTreeMap::new();
         let mut by_method: BTreeMap<(bool, usize), BTreeSet<usize>> = BTreeMap::new();
-        for ask in atoms.into_iter().flat_map(Atoms::iter).filter_map(|atom| self.cell.ask(atom)) {
+        for ask in atoms.into_iter().flat_map(Atoms::iter).map(|atom| self.cell.ask(atom)) {
             if let Ask::Request { upgrade, method, path } = ask {
                 by_method.entry((upgrade, method)).or_default().insert(path);
             }
@@ -235,7 +235,7 @@ impl Told<'_> {
         let all = [
             atoms(Axis::Listener).and_then(|it| self.listeners(it, kind)),
             atoms(Axis::Version).and_then(|it| self.versions(it)),
-            atoms(Axis::Spoken).and_then(|it| self.spoken(it)),
+            atoms(Axis::Spoken).and_then(Self::spoken),
             atoms(Axis::Paper).and_then(|it| self.papers(it)),
             atoms(Axis::Peer).and_then(|it| self.peers(it)),
             self.endpoints(&block.endpoints),
@@ -248,40 +248,41 @@ impl Told<'_> {
         if self.difference.names.same_listener(&kind.rules, &self.difference.renames) {
             return None;
         }
-        let picked: Vec<_> =
-            atoms.iter().filter_map(|atom| self.cell.entrances.get(atom)).collect();
-        if picked.iter().any(|it| matches!(it, Entrance::Other(_))) {
-            return None;
-        }
-        let name = |it: &&Entrance| match it {
-            Entrance::Named(name) => Some(format!("`{name}`")),
-            Entrance::Unknown | Entrance::Other(_) => None,
+        let all = || self.cell.entrances.iter().enumerate();
+        let named = |picked: bool| -> Vec<&Name> {
+            let told = all().filter(|(atom, _)| atoms.contains(*atom) == picked);
+            told.filter_map(|(_, it)| it.named()).collect()
         };
-        let named: Vec<_> = picked.iter().filter_map(name).collect();
-        Some(if named.is_empty() {
+        let quoted = |names: &[&Name]| {
+            names.iter().map(|it| format!("`{it}`")).collect::<Vec<_>>().join(", ")
+        };
+        if all().any(|(atom, it)| matches!(it, Entrance::Other(_)) && atoms.contains(atom)) {
+            let mut spared = named(false);
+            spared.retain(|name| !self.difference.names.refuses(name));
+            return (!spared.is_empty())
+                .then(|| format!("at any listener but {}", quoted(&spared)));
+        }
+        let told = named(true);
+        Some(if told.is_empty() {
             "where no listener is known".to_owned()
         } else {
-            format!("at listener {}", named.join(", "))
+            format!("at listener {}", quoted(&told))
         })
     }
 
     fn versions(&self, atoms: &Atoms) -> Option<String> {
         let picked: BTreeSet<_> = atoms.iter().filter_map(|atom| VERSIONS.get(atom)).collect();
-        let known = !self.difference.versions.is_empty() && self.key.host.is_some();
-        let usual = self.difference.versions.iter().all(|version| picked.contains(version));
+        let both = &self.difference.versions;
+        let usual = !both.is_empty() && both.iter().all(|version| picked.contains(version));
         let names: Vec<_> = picked.iter().map(|version| version.as_str()).collect();
-        (known && !usual).then(|| format!("over TLS {}", names.join(", ")))
+        (self.key.host.is_some() && !usual).then(|| format!("over TLS {}", names.join(", ")))
     }
 
-    /// Told only where it is the agreed protocol, or that nothing protects it, that makes a difference.
-    fn spoken(&self, atoms: &Atoms) -> Option<String> {
-        let step = if self.key.host.is_some() { 1 } else { 2 };
-        let picked: Vec<_> = atoms.iter().filter_map(|atom| SPOKEN.get(atom * step)).collect();
-        if !picked.iter().any(|(_, in_clear)| !in_clear) {
-            return Some("in clear".to_owned());
-        }
-        let agreed = picked.iter().any(|(alpn, in_clear)| alpn.is_some() && !in_clear);
-        (step == 1 && !agreed).then(|| "without an application protocol".to_owned())
+    /// Told only where it is the agreed protocol that makes a difference; what no TLS protects passes by neither law.
+    fn spoken(atoms: &Atoms) -> Option<String> {
+        let agreed =
+            atoms.iter().filter_map(|atom| SPOKEN.get(atom)).any(|(alpn, _)| alpn.is_some());
+        (!agreed).then(|| "without an application protocol".to_owned())
     }
 
     /// Told where the address is the same system's in both laws, so that it is the certificate that makes a difference.

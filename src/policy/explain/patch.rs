@@ -191,4 +191,34 @@ mod tests {
         );
         assert_eq!(hunks(&file("a\n"), &file("a\n")), []);
     }
+
+    /// `line -removed +added`, hunk by hunk.
+    fn shown(before: &str, after: &str) -> Vec<String> {
+        let found = hunks(&file(before), &file(after));
+        let hunk =
+            |it: &Hunk| format!("{} -{} +{}", it.line, it.removed.join(","), it.added.join(","));
+        found.iter().map(hunk).collect()
+    }
+
+    #[test]
+    fn the_first_line_is_a_line_like_any_other() {
+        assert_eq!(shown("a\nb\nc\n", "A\nb\nc\n"), ["1 -a +A"]);
+    }
+
+    #[test]
+    fn of_two_lines_that_change_places_the_upper_one_moves() {
+        assert_eq!(shown("a\nb\n", "b\na\n"), ["1 -a +", "3 - +a"]);
+    }
+
+    #[test]
+    fn what_lies_between_two_changes_is_kept_up_to_the_bound_and_replaced_beyond_it() {
+        let text = |count: usize, ends: &str| {
+            let between = "same\n".repeat(count - 2);
+            format!("{ends}\n{between}{ends}\n")
+        };
+        let found = shown(&text(LINES_MAX, "a"), &text(LINES_MAX, "b"));
+        assert_eq!(found, ["1 -a +b", "1000 -a +b"]);
+        let beyond = shown(&text(LINES_MAX + 1, "a"), &text(LINES_MAX + 1, "b"));
+        assert_eq!(beyond.len(), 1);
+    }
 }

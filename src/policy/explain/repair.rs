@@ -166,3 +166,73 @@ fn council(model: &Model, what: &str) -> (Option<Place>, Option<String>) {
     };
     said.map_or((None, None), |(place, clause)| (Some(place.clone()), clause.clone()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{Draft, Proven, Search, TRIES_MAX};
+    use crate::flow::{Method, Name, Timestamp};
+    use crate::policy::explain::Asked;
+    use crate::policy::model::ScenarioFlow;
+    use crate::yaml::SourceFile;
+
+    const TEXTS: [&str; 3] = [
+        include_str!("../../../policies/tokyo/00-council.yaml"),
+        include_str!("../../../policies/tokyo/10-systems.yaml"),
+        include_str!("../../../policies/tokyo/20-rules.yaml"),
+    ];
+
+    fn files() -> Vec<SourceFile> {
+        let file = |text: &&str| SourceFile {
+            name: Arc::from("tokyo/law.yaml"),
+            bytes: text.as_bytes().into(),
+        };
+        TEXTS.iter().map(file).collect()
+    }
+
+    /// What a deletion would need.
+    fn asked() -> Asked {
+        let facts = ScenarioFlow {
+            from: Some("10.13.10.5".parse().unwrap()),
+            to: Some(Name::parse("intermediate-server").unwrap()),
+            method: Some(Method::parse("DELETE").unwrap()),
+            path: Some("/exchange/x".to_owned()),
+            ..ScenarioFlow::default()
+        };
+        Asked { facts, ..Asked::default() }
+    }
+
+    fn search<'a>(files: &'a [SourceFile], asked: &'a Asked, tries: usize) -> Search<'a> {
+        let at = Timestamp::parse("2026-11-22T02:14:07+09:00").unwrap();
+        Search { files, appliance: None, asked, at, allowed: false, tries, best: None }
+    }
+
+    fn appended(files: &[SourceFile], method: &str) -> Draft {
+        let draft = Draft { files: files.to_vec() };
+        draft.appended(&["rules", "register", "http", "methods"], method).unwrap()
+    }
+
+    #[test]
+    fn as_many_laws_as_the_bound_are_understood_and_no_more() {
+        let (files, asked) = (files(), asked());
+        let edit = appended(&files, "DELETE");
+        let mut last = search(&files, &asked, TRIES_MAX - 1);
+        last.tried(&edit, 0);
+        assert!(matches!(last.best.unwrap().proven, Proven::Permitted { .. }));
+        let mut spent = search(&files, &asked, TRIES_MAX);
+        spent.tried(&edit, 0);
+        assert!(spent.best.is_none());
+    }
+
+    #[test]
+    fn of_two_edits_that_are_equally_small_the_first_stays() {
+        let (files, asked) = (files(), asked());
+        let mut search = search(&files, &asked, 0);
+        for method in ["LOCK", "COPY", "MOVE"] {
+            search.found(&appended(&files, method), Proven::Nothing { why: "tried" });
+        }
+        let added = &search.best.unwrap().hunks[0].added[0];
+        assert!(added.contains("LOCK"), "{added}");
+    }
+}

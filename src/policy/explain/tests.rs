@@ -493,3 +493,112 @@ fn a_rule_of_the_two_systems_comes_before_one_of_others() {
         told.candidates.iter().map(|it| (it.rule.as_str(), it.stopped_by.join(" "))).collect();
     assert_eq!(rules, [("register", "path".to_owned()), ("inquire", "source".to_owned())]);
 }
+
+/// The shipped law without its scenarios, with a text of one file replaced once.
+fn edited(file: usize, old: &str, new: &str) -> Vec<SourceFile> {
+    let mut files = tokyo();
+    files.pop();
+    let text = String::from_utf8(files[file].bytes.to_vec()).unwrap();
+    assert!(text.contains(old), "{old}");
+    files[file].bytes = text.replacen(old, new, 1).into_bytes().into();
+    files
+}
+
+fn proposed_for(files: &[SourceFile], question: &Asked, at: Timestamp) -> Proposal {
+    let law = understand(files, None).unwrap();
+    propose(files, None, &law.engine, (question, at))
+}
+
+#[test]
+fn an_address_that_is_no_endpoint_of_the_destination_has_to_be_described_first() {
+    let elsewhere = ScenarioFlow {
+        endpoint: Some("10.200.9.9:443".parse().unwrap()),
+        ..asks("10.13.10.5", "GET", "/exchange/x")
+    };
+    let files = edited(0, "  residency:\n    countries: [JP]\n    round_trip: observe\n", "");
+    let mut files = files;
+    let council = String::from_utf8(files[0].bytes.to_vec()).unwrap();
+    files[0].bytes =
+        council.replacen("    clause: \"4(1)ア(ア)～(ウ)\"\n", "", 1).into_bytes().into();
+    let law = understand(&files, None).unwrap();
+    let question = asked(elsewhere);
+    let verdict = explain(&law.engine, &question, now()).verdict;
+    assert_eq!(verdict.reason(), Some(Reason::NoRule));
+    let proposal = proposed_for(&files, &question, now());
+    let Proven::Nothing { why } = proposal.proven else { panic!("{proposal:?}") };
+    assert_eq!(why, "the address is no endpoint of the destination: it has to be described first");
+}
+
+#[test]
+fn an_address_is_given_to_a_system_that_a_rule_leads_where_it_asks_to_go() {
+    // A second destination, with a rule of its own from another system.
+    let center = "  online-eligibility:\n    title";
+    let archive = "  archive:\n    side: center\n    owner: 社会保険診療報酬支払基金\n    identities: [\"dns:archive.center.example\"]\n    upstream: { server_name: archive.center.example, line: ip-vpn, trust: center-ca, certificate: center-facing, endpoints: [{ address: \"10.202.1.10:443\", site: tokyo, approval: r1-5 }] }\n  reader:\n    side: union\n    addresses: [10.13.30.0/27]\n    identities: [\"dns:reader.union.example\"]\n";
+    let mut files = edited(1, center, &format!("{archive}{center}"));
+    let text = |file: &SourceFile| String::from_utf8(file.bytes.to_vec()).unwrap();
+    let rule = "  a-read:\n    approval: r1-5\n    from: [reader]\n    to: archive\n    protocol: https\n    http: { methods: [GET], paths: [\"/exchange/**\"] }\n    individual_number: permitted\n";
+    let rules = text(&files[2]).replacen("rules:\n", &format!("rules:\n{rule}"), 1);
+    files[2].bytes = rules.into_bytes().into();
+    let council =
+        text(&files[0]).replacen("[intermediate-server]", "[intermediate-server, archive]", 1);
+    files[0].bytes = council.into_bytes().into();
+    let proposal = proposed_for(&files, &asked(asks("10.14.0.1", "GET", "/exchange/x")), now());
+    assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
+    assert_eq!(
+        proposal.hunks[0].added,
+        ["    addresses: [10.13.10.0/26, 10.14.0.1/32]"],
+        "not to `reader`, which no rule leads there"
+    );
+}
+
+#[test]
+fn a_rule_that_begins_in_this_moment_is_left_as_it_is() {
+    let begins = "2026-11-22T02:14:07+09:00";
+    let files = edited(
+        2,
+        "    approval: r1-5 ",
+        &format!("    approval: later\n    since: {begins}\n    # "),
+    );
+    let mut files = files;
+    let council = String::from_utf8(files[0].bytes.to_vec()).unwrap();
+    let later = "approvals:\n  later: { consultation: 令和八年度諮問第１号, since: 2026-12-01 }\n";
+    files[0].bytes = council.replacen("approvals:\n", later, 1).into_bytes().into();
+    let proposal = proposed_for(&files, &asked(asks("10.13.10.5", "GET", "/exchange/x")), now());
+    assert!(matches!(proposal.proven, Proven::Permitted { .. }), "{proposal:?}");
+    let added: Vec<_> = proposal.hunks.iter().map(|hunk| hunk.added.join("|")).collect();
+    assert_eq!(
+        added,
+        ["  later: { consultation: 令和八年度諮問第１号, since: 2026-11-22 }"],
+        "only the approval begins too late"
+    );
+}
+
+/// A stranger's address and certificate, a method that no rule has, and an endpoint whose days are over.
+fn far_off(endpoint: &str) -> Asked {
+    asked(ScenarioFlow {
+        endpoint: Some(endpoint.parse().unwrap()),
+        identities: vec![Identity::parse("dns:new.union.example").unwrap()],
+        ..asks("10.14.0.1", "DELETE", "/exchange/x")
+    })
+}
+
+#[test]
+fn four_edits_one_after_the_other_are_found_and_five_are_not_looked_for() {
+    let ended = |site: &str| {
+        let own = format!("site: {site}, approval: r1-5");
+        let mut files = edited(1, &own, &format!("{own}, until: 2026-03-31"));
+        // Without a declaration the site may be opened by an edit.
+        let rules = String::from_utf8(files[2].bytes.to_vec()).unwrap();
+        let (rules, _) = rules.split_once("\ndeclarations:\n").unwrap();
+        files[2].bytes = rules.as_bytes().into();
+        files
+    };
+    // Address, certificate, method, day.
+    let four = proposed_for(&ended("tokyo"), &far_off("10.200.1.10:443"), now());
+    assert!(matches!(four.proven, Proven::Permitted { .. }), "{four:?}");
+    assert_eq!(four.hunks.iter().map(|hunk| hunk.added.len()).sum::<usize>(), 4, "{four:?}");
+    // And the site.
+    let five = proposed_for(&ended("osaka"), &far_off("10.201.1.10:443"), now());
+    let Proven::Nothing { why } = five.proven else { panic!("{five:?}") };
+    assert_eq!(why, "no small edit was found");
+}

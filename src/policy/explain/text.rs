@@ -124,8 +124,9 @@ impl Draft {
     /// Without the line of that number (from 1).
     fn cut(&self, found: &Found, line: u32) -> Option<Self> {
         self.rewritten(found, |lines| {
-            let at = (line as usize).checked_sub(1).filter(|at| *at < lines.len())?;
-            let _gone = lines.remove(at);
+            let behind = lines.get(line as usize..)?.to_vec();
+            lines.truncate((line as usize).checked_sub(1)?);
+            lines.extend(behind);
             Some(())
         })
     }

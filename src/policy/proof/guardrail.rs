@@ -1,7 +1,5 @@
 //! What the guardrails say of rules, endpoints and owners. Who may never initiate has a file of its own.
 
-use unicode_normalization::UnicodeNormalization;
-
 use super::{against, beside, error, example};
 use crate::flow::Name;
 use crate::policy::address;
@@ -10,7 +8,7 @@ use crate::policy::model::{
     Declaration, Dial, Endpoint, IndividualNumber, Model, Rule, Side, Site, System,
 };
 use crate::verdict::Reason;
-use crate::yaml::Fault;
+use crate::yaml::{Fault, folded};
 
 /// Every rule leads to a listed destination.
 pub(super) fn destinations(model: &Model) -> Vec<Fault> {
@@ -179,10 +177,10 @@ pub(super) fn switches(model: &Model) -> Vec<Fault> {
 /// Whoever answers for a system of the centre is a counterparty of the interconnection record.
 pub(super) fn counterparties(model: &Model) -> Vec<Fault> {
     let record = &model.interconnection;
-    let known: Vec<String> = record.counterparties.iter().map(|it| normal_text(it)).collect();
+    let known: Vec<String> = record.counterparties.iter().map(|it| folded(it)).collect();
     let stranger = |system: &System| {
         let owner = system.owner.clone().filter(|_| system.side == Side::Center)?;
-        (!known.contains(&normal_text(&owner))).then_some(owner)
+        (!known.contains(&folded(&owner))).then_some(owner)
     };
     let fault = |(name, system): (&Name, &System)| {
         let owner = stranger(system)?;
@@ -195,12 +193,6 @@ pub(super) fn counterparties(model: &Model) -> Vec<Fault> {
         })
     };
     model.systems.iter().filter_map(fault).collect()
-}
-
-/// The form in which Japanese texts are compared: NFKC, and the two wave dashes as one (`Shift_JIS` tables map the same
-/// character to either).
-fn normal_text(text: &str) -> String {
-    text.replace('\u{301c}', "\u{ff5e}").nfkc().collect()
 }
 
 fn listed<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {

@@ -26,6 +26,7 @@ use placed::Placed;
 
 use crate::flow::{Alpn, Flow};
 use crate::proxy::body::RequestBody;
+use crate::proxy::clock;
 use crate::proxy::single::Single;
 use crate::proxy::slot::{Places, Slot, Slots};
 use crate::proxy::socket::Socket;
@@ -289,7 +290,7 @@ impl Pool {
     /// A stream of a shared connection has ended: whoever waits may have it.
     fn release(&self, key: Key, shared: &Multiplexed) {
         shared.streams.set(shared.streams.get().saturating_sub(1));
-        shared.since.set(Instant::now());
+        shared.since.set(clock::woken());
         if let Some(entry) = self.entries.borrow().get(&key) {
             entry.arrived.notify_one();
         }
@@ -299,7 +300,7 @@ impl Pool {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.entry(key).or_insert_with(|| self.entry(key));
         if entry.waiting > 0 || !entry.places.is_wanted() {
-            entry.idle.push(Idle { connection, since: Instant::now() });
+            entry.idle.push(Idle { connection, since: clock::woken() });
             entry.arrived.notify_one();
         }
         // Else another worker waits for the place: the connection ends here and frees it.
@@ -344,7 +345,7 @@ async fn http2(dialled: Dialled, slot: Slot, flow: Flow) -> hyper::Result<Multip
         leg,
         _driver: drive(connection),
         streams: Cell::new(1),
-        since: Cell::new(Instant::now()),
+        since: Cell::new(clock::woken()),
     })
 }
 

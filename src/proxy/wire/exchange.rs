@@ -8,6 +8,7 @@ use std::task::{Context, Waker};
 use tokio::time::Instant;
 
 use super::violation::Breach;
+use crate::proxy::clock;
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl Exchange {
     pub(super) fn new() -> Rc<Self> {
         Rc::new(Self {
             turn: Cell::new(Turn::Client),
-            idle_since: Cell::new(Instant::now()),
+            idle_since: Cell::new(clock::woken()),
             head_since: Cell::new(None),
             stalled_since: Cell::new(None),
             breach: Cell::new(None),
@@ -110,7 +111,7 @@ impl Exchange {
 
     pub(super) fn head_begun(&self) {
         if self.head_since.get().is_none() {
-            self.head_since.set(Some(Instant::now()));
+            self.head_since.set(Some(clock::woken()));
         }
     }
 
@@ -133,7 +134,7 @@ impl Exchange {
     pub(super) fn flushed(&self) {
         if self.turn.get() == Turn::Flush {
             self.turn.set(Turn::Client);
-            self.idle_since.set(Instant::now());
+            self.idle_since.set(clock::woken());
             self.wake();
         }
     }
@@ -142,7 +143,7 @@ impl Exchange {
         if !stalled {
             self.stalled_since.set(None);
         } else if self.stalled_since.get().is_none() {
-            self.stalled_since.set(Some(Instant::now()));
+            self.stalled_since.set(Some(clock::woken()));
         }
     }
 

@@ -1,6 +1,9 @@
 //! What the entries of a period come to: counts and short lists, in bounded memory. What they mean is for the
 //! sections to say.
 
+mod list;
+mod open;
+
 use std::collections::BTreeMap;
 
 use super::lang::Clock;
@@ -8,10 +11,10 @@ use super::selftest::Tried;
 use crate::flow::Timestamp;
 use crate::ledger::Record;
 
-/// As many open connections are remembered; the oldest are forgotten.
-const OPEN_MAX: usize = 1 << 20;
-/// A list in the report is no longer than this; the rest is counted.
-pub(super) const LIST_MAX: usize = 200;
+use list::LIST_MAX;
+use open::{Connection, Open};
+
+pub use list::{List, Listed};
 
 /// From when until when, `to` exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,42 +52,6 @@ pub struct Day {
     pub passed: u64,
     /// Refusals.
     pub refused: u64,
-}
-
-/// An entry that is listed by itself: when, its reference, what it says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// When.
-    pub at: Timestamp,
-    /// `BOOT-SEQ`.
-    pub reference: String,
-    /// The texts that its table shows, in the table's order.
-    pub texts: Vec<String>,
-}
-
-/// A list that is cut, and how many there were.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct List {
-    /// The first of them.
-    pub listed: Vec<Listed>,
-    /// All of them.
-    pub count: u64,
-}
-
-impl List {
-    fn push(&mut self, record: &Record, texts: Vec<String>) {
-        self.count += 1;
-        if self.listed.len() < LIST_MAX {
-            self.listed.push(Listed { at: record.at, reference: record.reference(), texts });
-        }
-    }
-}
-
-/// What is known of an open connection.
-#[derive(Debug, Default)]
-struct Open {
-    rule: Option<String>,
-    site: Option<String>,
 }
 
 /// Everything counted.
@@ -134,7 +101,7 @@ pub struct Tally {
     pub identities: BTreeMap<String, Option<String>>,
     /// TLS versions of admitted connections.
     pub versions: BTreeMap<String, u64>,
-    open: BTreeMap<(usize, u64, u64), Open>,
+    open: Open,
 }
 
 /// Where entries are counted: the period, the zone of its days, the site of each endpoint.
@@ -158,9 +125,14 @@ impl Tally {
             return;
         }
         let key = record.connection().map(|(boot, number)| (box_, boot, number));
+        if let Some(key) = key {
+            self.open.follow(key, record, || site(scope, record));
+        }
         if !scope.period.holds(record.at) {
             // A connection may be opened before the period and close in it.
-            self.follow(scope, key, record);
+            if let (Some(key), "closed") = (key, record.kind.as_str()) {
+                drop(self.open.taken(key));
+            }
             return;
         }
         self.entries += 1;
@@ -168,7 +140,6 @@ impl Tally {
             let named = self.laws.entry(policy.clone()).or_insert((record.at, record.at));
             named.1 = record.at;
         }
-        self.follow(scope, key, record);
         let day = scope.clock.day(record.at);
         match record.kind.as_str() {
             "dialled" => self.dialled(scope, day, record),
@@ -193,26 +164,6 @@ impl Tally {
             if let ("probe", Some(probe)) = (record.kind.as_str(), record.fact("probe")) {
                 self.probes.entry(probe.to_owned()).or_default().add(record);
             }
-        }
-    }
-
-    /// Remembers by which rule and to which site a connection passes.
-    fn follow(&mut self, scope: &Scope, key: Option<(usize, u64, u64)>, record: &Record) {
-        let Some(key) = key else { return };
-        match record.kind.as_str() {
-            "dialled" | "request" => {
-                let site = site(scope, record);
-                let open = self.open.entry(key).or_default();
-                open.rule = open.rule.take().or_else(|| record.rule.clone());
-                open.site = open.site.take().or(site);
-                if self.open.len() > OPEN_MAX {
-                    self.open.pop_first();
-                }
-            }
-            "closed" if !scope.period.holds(record.at) => {
-                self.open.remove(&key);
-            }
-            _ => {}
         }
     }
 
@@ -274,8 +225,8 @@ impl Tally {
         }
     }
 
-    fn closed(&mut self, key: Option<(usize, u64, u64)>, record: &Record) {
-        let Some(Open { rule, site }) = key.and_then(|key| self.open.remove(&key)) else { return };
+    fn closed(&mut self, key: Option<Connection>, record: &Record) {
+        let Some((rule, site)) = key.and_then(|key| self.open.taken(key)) else { return };
         let up = record.count("to_upstream").unwrap_or(0);
         let down = record.count("to_client").unwrap_or(0);
         let passages = [
