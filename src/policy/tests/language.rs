@@ -100,6 +100,16 @@ fn a_scenario_says_what_is_declared() {
 }
 
 #[test]
+fn a_scenario_without_a_title_is_called_by_its_number() {
+    let wrong = "{ flow: { from: 10.13.10.5 }, expect: { deny: path } }";
+    let told = faults(with(&format!("scenarios:\n  - {wrong}\n  - {wrong}\n")));
+    let due = "expects deny `path`, happened: allow by `register`";
+    for number in 1..=2 {
+        assert!(told.contains(&format!("scenario `scenario {number}` {due}")), "{told}");
+    }
+}
+
+#[test]
 fn a_declaration_names_what_exists_and_a_site_that_waits_for_it() {
     let wrong = |from: &str, to: &str| faults(with(&DECLARATION.replace(from, to)));
     assert!(wrong("osaka", "osakaa").contains("no site `osakaa`; did you mean `osaka`?"));
