@@ -364,6 +364,28 @@ fn how_revocation_is_known_is_said_once_and_in_one_way() {
 }
 
 #[test]
+fn what_rests_on_a_mistake_is_left_out_with_it() {
+    let told = |revocation: &str| {
+        let mut files = tokyo();
+        files.pop();
+        for file in &mut files {
+            let text = std::str::from_utf8(&file.bytes).unwrap();
+            let silent = "never_initiates: [online-eligibility, existing-system]";
+            let text = text.replace("never_initiates: [online-eligibility]", silent);
+            let text = text.replace("{ lists: [../certs/center-ca.crl] }", revocation);
+            file.bytes = text.into_bytes().into();
+        }
+        faults(understand(&files, Some(&tokyo_box())))
+    };
+    assert!(told("{ lists: [a.crl] }").contains("`existing-system` could pass by rule `register`"));
+    for wrong in ["{ lists: [a.crl], none: [] }", "{ lists: 5, none: why }"] {
+        // Neither the trust nor the upstream, the system and the rules that rest on it.
+        let told = told(wrong);
+        assert_eq!((told.matches("wrong_type").count(), told.lines().count()), (1, 1), "{told}");
+    }
+}
+
+#[test]
 fn what_nobody_can_dial_is_no_endpoint() {
     for address in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
         let new = format!("\"{address}:443\"");
