@@ -120,6 +120,8 @@ impl Hunks<'_> {
 mod tests {
     use std::sync::Arc;
 
+    use proptest::prelude::*;
+
     use super::{Hunk, LINES_MAX, hunks};
     use crate::yaml::SourceFile;
 
@@ -165,7 +167,39 @@ mod tests {
         };
         let found = shown(&text(LINES_MAX, "a"), &text(LINES_MAX, "b"));
         assert_eq!(found, ["1 -a +b", "1000 -a +b"]);
-        let beyond = shown(&text(LINES_MAX + 1, "a"), &text(LINES_MAX + 1, "b"));
+        let after_one = |ends: &str| format!("head\n{}", text(LINES_MAX + 1, ends));
+        let beyond = shown(&after_one("a"), &after_one("b"));
         assert_eq!(beyond.len(), 1);
+        assert!(beyond[0].starts_with("2 -a,same,"), "{:.20}", beyond[0]);
+    }
+
+    #[test]
+    fn as_many_lines_stay_as_can_in_their_order() {
+        let found = shown("b\nb\na\nb\nb\n", "a\nb\nc\n");
+        assert_eq!(found, ["1 -b,b +", "5 -b +c"]);
+    }
+
+    /// How many lines two texts have in common, in order.
+    fn common(old: &[u8], new: &[u8]) -> usize {
+        match (old, new) {
+            ([a, old @ ..], [b, new @ ..]) if a == b => 1 + common(old, new),
+            ([_, shorter_old @ ..], [_, shorter_new @ ..]) => {
+                common(shorter_old, new).max(common(old, shorter_new))
+            }
+            _ => 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_removed_that_could_stay(old in "[abc]{0,7}", new in "[abc]{0,7}") {
+            let lines = |text: &str| text.chars().map(|line| format!("{line}\n")).collect::<String>();
+            let file = |text: &str| [SourceFile { name: Arc::from("a.yaml"), bytes: lines(text).into_bytes().into() }];
+            let found = hunks(&file(&old), &file(&new));
+            let kept = common(old.as_bytes(), new.as_bytes());
+            let removed: usize = found.iter().map(|it| it.removed.len()).sum();
+            let added: usize = found.iter().map(|it| it.added.len()).sum();
+            prop_assert_eq!((removed, added), (old.len() - kept, new.len() - kept));
+        }
     }
 }

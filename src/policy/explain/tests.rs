@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Asked, Proposal, Proven, explain, propose};
-use crate::flow::{Identity, Method, Name, Timestamp};
+use crate::flow::{Flow, Hello, Identity, Method, Name, Paper, Timestamp, TlsVersion, Transport};
 use crate::policy::model::ScenarioFlow;
 use crate::policy::understand;
 use crate::verdict::{Reason, Stage, Verdict};
@@ -100,6 +100,45 @@ fn the_road_ends_at_the_first_refusal_and_every_rule_says_what_stops_it() {
 }
 
 #[test]
+fn the_road_ends_where_the_answer_falls_whatever_fact_it_falls_by() {
+    let law = understand(&tokyo(), None).unwrap();
+    let passes = asked(asks("10.13.10.5", "GET", "/exchange/x")).flow(&law.engine, now());
+    let check = |change: &dyn Fn(&mut Flow), stage, reason| {
+        let mut flow = passes.clone();
+        change(&mut flow);
+        let told = explain(&law.engine, &Asked { recorded: Some(flow), ..Asked::default() }, now());
+        assert_eq!((told.verdict.reason(), told.road.last().unwrap().stage), (reason, stage));
+        assert_eq!(told.road.last().unwrap().verdict.reason(), reason);
+    };
+    let old = |flow: &mut Flow| {
+        let hello = flow.hello.as_deref().unwrap().clone();
+        flow.hello = Some(Arc::new(Hello { version: TlsVersion::Tls12, ..hello }));
+    };
+    check(&|flow| flow.transport = Transport::Udp, Stage::Arrival, Some(Reason::Protocol));
+    check(&old, Stage::Hello, Some(Reason::TlsVersion));
+    check(&|flow| (flow.hello, flow.in_clear) = (None, true), Stage::Hello, Some(Reason::Protocol));
+    let stranger = |flow: &mut Flow| flow.paper = Some(Arc::new(Paper::Absent));
+    check(&stranger, Stage::Identity, Some(Reason::IdentityMissing));
+    let deletes = |flow: &mut Flow| {
+        flow.request.as_mut().unwrap().method = Method::parse("DELETE").unwrap();
+    };
+    check(&deletes, Stage::Request, Some(Reason::Method));
+    let elsewhere = |flow: &mut Flow| flow.endpoint = Some("10.200.1.99:443".parse().unwrap());
+    check(&elsewhere, Stage::Dial, Some(Reason::CountryUnknown));
+}
+
+#[test]
+fn a_recorded_flow_is_judged_at_the_moment_that_is_asked_about() {
+    let law = understand(&tokyo(), None).unwrap();
+    let recorded = asked(asks("10.13.10.5", "GET", "/exchange/x")).flow(&law.engine, now());
+    let asked = Asked { recorded: Some(recorded), ..Asked::default() };
+    let before = Timestamp::parse("2019-01-01T00:00:00+09:00").unwrap();
+    assert_eq!(explain(&law.engine, &asked, now()).verdict.reason(), None);
+    let then = explain(&law.engine, &asked, before).verdict;
+    assert_eq!(then.reason(), Some(Reason::BeforeConnectionDate));
+}
+
+#[test]
 fn a_guardrail_is_named_even_where_something_else_refuses_first() {
     let law = understand(&tokyo(), None).unwrap();
     let facts = ScenarioFlow {
@@ -125,6 +164,13 @@ fn the_smallest_edit_is_one_line_and_was_tried() {
     );
     let both = permitted(asks("10.13.10.5", "DELETE", "/report"));
     assert_eq!(both.len(), 1, "{both:?}");
+    let source = permitted(asks("10.13.20.3", "POST", "/exchange/x"));
+    assert_eq!(
+        source,
+        [
+            "tokyo/20-rules.yaml -from: [existing-system] +from: [existing-system, dedicated-terminal]"
+        ]
+    );
     let source = permitted(asks("10.13.20.3", "GET", "/exchange/x"));
     assert_eq!(
         source,
