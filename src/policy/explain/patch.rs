@@ -120,68 +120,15 @@ impl Hunks<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::{Hunk, LINES_MAX, hunks};
     use crate::yaml::SourceFile;
 
-    fn file(text: &str) -> [SourceFile; 1] {
-        [SourceFile { name: Arc::from("a.yaml"), bytes: text.as_bytes().into() }]
-    }
-
-    fn lines(lines: &[String]) -> String {
-        lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
-    }
-
-    /// How many lines two texts can share in order: the slower truth.
-    fn shared(old: &[String], new: &[String]) -> usize {
-        match (old, new) {
-            ([a, old @ ..], [b, new @ ..]) if a == b => 1 + shared(old, new),
-            ([_, rest @ ..], [_, others @ ..]) => shared(rest, new).max(shared(old, others)),
-            ([], _) | (_, []) => 0,
-        }
-    }
-
-    /// The old lines with the patch in them.
-    fn patched(old: &[String], hunks: &[Hunk]) -> Vec<String> {
-        let mut lines = old.to_vec();
-        for hunk in hunks.iter().rev() {
-            let begin = hunk.line - 1;
-            let gone: Vec<_> =
-                lines.splice(begin..begin + hunk.removed.len(), hunk.added.clone()).collect();
-            assert_eq!(gone, hunk.removed);
-        }
-        lines
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn a_patch_makes_the_new_text_and_changes_no_line_that_could_stay(
-            old in vec("[abc]", 0..8),
-            new in vec("[abc]", 0..8),
-        ) {
-            let found = hunks(&file(&lines(&old)), &file(&lines(&new)));
-            prop_assert_eq!(&patched(&old, &found), &new);
-            let removed: usize = found.iter().map(|hunk| hunk.removed.len()).sum();
-            prop_assert_eq!(old.len() - removed, shared(&old, &new));
-        }
-    }
-
-    #[test]
-    fn what_differs_in_very_many_lines_is_one_change() {
-        let many = |text: &str| vec![text.to_owned(); LINES_MAX + 1];
-        let text = |middle: &[String]| format!("first\nsecond\n{}last\n", lines(middle));
-        let found = hunks(&file(&text(&many("old"))), &file(&text(&many("new"))));
-        let [hunk] = found.as_slice() else { panic!("{} changes", found.len()) };
-        assert_eq!(hunk.line, 3);
-        assert_eq!((&hunk.removed, &hunk.added), (&many("old"), &many("new")));
-    }
-
     #[test]
     fn only_what_differs_is_shown_with_its_line() {
+        let file =
+            |text: &str| [SourceFile { name: Arc::from("a.yaml"), bytes: text.as_bytes().into() }];
         let found = hunks(&file("a\nb\nc\nd\ne\n"), &file("a\nB\nc\nd\nx\ne\n"));
         let shown: Vec<_> =
             found.iter().map(|it| (it.line, it.removed.join(","), it.added.join(","))).collect();
@@ -194,6 +141,8 @@ mod tests {
 
     /// `line -removed +added`, hunk by hunk.
     fn shown(before: &str, after: &str) -> Vec<String> {
+        let file =
+            |text: &str| [SourceFile { name: Arc::from("a.yaml"), bytes: text.as_bytes().into() }];
         let found = hunks(&file(before), &file(after));
         let hunk =
             |it: &Hunk| format!("{} -{} +{}", it.line, it.removed.join(","), it.added.join(","));
@@ -218,7 +167,39 @@ mod tests {
         };
         let found = shown(&text(LINES_MAX, "a"), &text(LINES_MAX, "b"));
         assert_eq!(found, ["1 -a +b", "1000 -a +b"]);
-        let beyond = shown(&text(LINES_MAX + 1, "a"), &text(LINES_MAX + 1, "b"));
+        let after_one = |ends: &str| format!("head\n{}", text(LINES_MAX + 1, ends));
+        let beyond = shown(&after_one("a"), &after_one("b"));
         assert_eq!(beyond.len(), 1);
+        assert!(beyond[0].starts_with("2 -a,same,"), "{:.20}", beyond[0]);
+    }
+
+    #[test]
+    fn as_many_lines_stay_as_can_in_their_order() {
+        let found = shown("b\nb\na\nb\nb\n", "a\nb\nc\n");
+        assert_eq!(found, ["1 -b,b +", "5 -b +c"]);
+    }
+
+    /// How many lines two texts have in common, in order.
+    fn common(old: &[u8], new: &[u8]) -> usize {
+        match (old, new) {
+            ([a, old @ ..], [b, new @ ..]) if a == b => 1 + common(old, new),
+            ([_, shorter_old @ ..], [_, shorter_new @ ..]) => {
+                common(shorter_old, new).max(common(old, shorter_new))
+            }
+            _ => 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_removed_that_could_stay(old in "[abc]{0,7}", new in "[abc]{0,7}") {
+            let lines = |text: &str| text.chars().map(|line| format!("{line}\n")).collect::<String>();
+            let file = |text: &str| [SourceFile { name: Arc::from("a.yaml"), bytes: lines(text).into_bytes().into() }];
+            let found = hunks(&file(&old), &file(&new));
+            let kept = common(old.as_bytes(), new.as_bytes());
+            let removed: usize = found.iter().map(|it| it.removed.len()).sum();
+            let added: usize = found.iter().map(|it| it.added.len()).sum();
+            prop_assert_eq!((removed, added), (old.len() - kept, new.len() - kept));
+        }
     }
 }

@@ -171,10 +171,11 @@ fn council(model: &Model, what: &str) -> (Option<Place>, Option<String>) {
 mod tests {
     use std::sync::Arc;
 
-    use super::{Draft, Proven, Search, TRIES_MAX};
+    use super::{Draft, Proven, Search, TRIES_MAX, council};
     use crate::flow::{Method, Name, Timestamp};
     use crate::policy::explain::Asked;
     use crate::policy::model::ScenarioFlow;
+    use crate::policy::understand;
     use crate::yaml::SourceFile;
 
     const TEXTS: [&str; 3] = [
@@ -219,10 +220,25 @@ mod tests {
         let edit = appended(&files, "DELETE");
         let mut last = search(&files, &asked, TRIES_MAX - 1);
         last.tried(&edit, 0);
+        assert_eq!(last.tries, TRIES_MAX, "each is counted");
         assert!(matches!(last.best.unwrap().proven, Proven::Permitted { .. }));
         let mut spent = search(&files, &asked, TRIES_MAX);
         spent.tried(&edit, 0);
         assert!(spent.best.is_none());
+    }
+
+    #[test]
+    fn what_only_the_council_can_change_is_shown_where_the_council_says_it() {
+        let law = understand(&files(), None).unwrap();
+        for what in ["reverse_access", "destinations", "encryption", "residency"] {
+            let (place, clause) = council(law.engine.model(), what);
+            let text = place.unwrap().text;
+            assert!(text.trim_start().starts_with(&format!("{what}:")), "{what}: {text}");
+            assert_eq!(clause.is_some(), what != "destinations", "{what}");
+        }
+        let (place, clause) = council(law.engine.model(), "connection_date");
+        assert!(place.unwrap().text.starts_with("interconnection"), "the date stands in it");
+        assert_eq!(clause, None);
     }
 
     #[test]
