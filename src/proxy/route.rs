@@ -259,8 +259,10 @@ impl Dial<'_> {
                 self.check_peer(dialled).map(Some)
             }
             Err(taken @ UpstreamError::Port) => {
-                self.note(&taken, Stage::Dial);
-                Ok(None)
+                // In its place: before the entry of the next dial.
+                let failure = self.failure(&taken, Stage::Dial);
+                let kept = self.connection.append(self.snapshot, failure).await;
+                kept.map(|_receipt| None).map_err(|_refused| Blocked::Unwritable)
             }
             Err(error) => Err(self.failed(&error)),
         }
@@ -340,20 +342,20 @@ impl Dial<'_> {
         if error.permits_failover() {
             worker.pool.shun(endpoint);
         }
-        self.note(error, stage);
+        self.connection.note(self.failure(error, stage));
         let reason =
             if error.permits_failover() { Reason::UpstreamUnreachable } else { error.reason() };
         Blocked::Failed(reason, stage)
     }
 
-    /// Every dial that came to nothing has its entry.
-    fn note(&self, error: &UpstreamError, stage: Stage) {
-        self.connection.note(Body::Failed {
+    /// The entry that every dial has that came to nothing.
+    fn failure(&self, error: &UpstreamError, stage: Stage) -> Body {
+        Body::Failed {
             reason: error.reason(),
             stage,
             rule: Some(self.allowed.rule.clone()),
             endpoint: Some(self.allowed.endpoint),
             detail: Some(Masked::own(error.detail())),
-        });
+        }
     }
 }

@@ -15,6 +15,8 @@ nginx_start
 sed -i 's|listen 127.20.0.1:9443 ssl http2;|&\n    listen 127.20.0.2:9443 ssl;|' nginx/nginx.conf
 kill -HUP "$nginx_pid"
 wait_for 10 bash -c 'exec 3<>/dev/tcp/127.20.0.2/9443'
+tcpdump -U -i lo -s 0 -w wire.pcap 2> tcpdump.log & recorder=$!
+wait_for 10 grep -q 'listening on' tcpdump.log
 sekisho_start
 stream=https://stream.center.example:8443
 greet() { call --resolve stream.center.example:8443:127.30.0.1 --http1.1 "$stream/exchange/greeting"; }
@@ -30,17 +32,28 @@ grep -q 'still taken' state/ledger/*.jsonl && fail 'a port was asked for that ha
 
 # Five live relays have them all.
 sleep 1.2
+held=()
 for n in $(seq 5); do
   sleep 60 | openssl s_client -connect 127.30.0.1:8443 -servername stream.center.example -cert certs/kizon.pem -key certs/kizon.key \
     -CAfile certs/union-ca.pem -quiet > "held-$n" 2>&1 &
+  held+=($!)
   wait_for 10 bash -c '[ "$(cat state/ledger/*.jsonl | grep -c "\"kind\":\"dialled\"")" -ge '"$((12 + n))"' ]'
 done
 same 'answer beside five that live' hello "$(greet)"
 sleep 0.2
 case "$(local_ports | tail -n 1)" in 4000[02468]|40010) ;; *) fail "not a spare port: $(local_ports | tail -n 1)" ;; esac
 same 'ports that were taken' 4 "$(cat state/ledger/*.jsonl | grep -c 'the local port is still taken')"
+kill "${held[@]}"
 kill -TERM "$sekisho_pid"; wait "$sekisho_pid" || fail "stopped with $?"
+sleep 1 # the kernel hands packets over in blocks
+kill -INT "$recorder"; wait "$recorder" || true
 "$SEKISHO" ledger verify -c appliance.yaml > verified || fail "$(cat verified)"
+order=$(cat state/ledger/*.jsonl | grep -E '"kind":"(dialled|failed)"' | tail -n 9 | sed 's/.*"kind":"\([a-z]*\)".*/\1/' | xargs)
+same 'each failure before the next dial' 'dialled failed dialled failed dialled failed dialled failed dialled' "$order"
+"$SEKISHO" capture -c appliance.yaml --ledger state/ledger --textfile capture.prom wire.pcap > captured || true
+for outcome in bypassed unseen; do
+  grep -q "^sekisho_capture_ledger{outcome=\"$outcome\"} 0\$" capture.prom || fail "$outcome: $(cat captured)"
+done
 note "$(local_ports | wc -l) dials from $(local_ports | sort -u | wc -l) ports, of five that live one had to be passed over $(cat state/ledger/*.jsonl | grep -c 'still taken') times"
 SH
 unshare --net bash -euo pipefail case.sh

@@ -15,6 +15,8 @@ pub(super) struct Recorded {
     pub(super) boot: u64,
     pub(super) seq: u64,
     pub(super) at: Timestamp,
+    /// The client connection it speaks of, unique within the ledger.
+    pub(super) connection: Option<(u64, u64)>,
     pub(super) what: What,
 }
 
@@ -25,6 +27,8 @@ pub(super) enum What {
     Inbound(SocketAddr, SocketAddr),
     /// *dialled*: from this local address to there.
     Outbound(SocketAddr, SocketAddr),
+    /// *failed* before there was a connection: the dial there came to nothing, and may not have left the box.
+    InVain(SocketAddr),
     /// *summary*: refusals of a source (or of the rest) that have no entry of their own, since then.
     Summary { source: Option<IpAddr>, since: Timestamp },
     /// *gap*: something was lost.
@@ -95,7 +99,7 @@ struct Damaged;
 
 /// `None` where the line speaks of no connection.
 fn understand(line: &[u8]) -> Result<Option<Recorded>, Damaged> {
-    let kinds: [&[u8]; 5] = [b"opened", b"refused", b"dialled", b"summary", b"gap"];
+    let kinds: [&[u8]; 6] = [b"opened", b"refused", b"dialled", b"failed", b"summary", b"gap"];
     let head = Head::of(line).ok_or(Damaged)?;
     if !kinds.contains(&head.kind) {
         return Ok(None);
@@ -105,8 +109,8 @@ fn understand(line: &[u8]) -> Result<Option<Recorded>, Damaged> {
     if record.selftest {
         return Ok(None);
     }
-    let Record { boot, seq, at, .. } = record;
-    Ok(what(&record).map(|what| Recorded { boot, seq, at, what }))
+    let (boot, seq, at, connection) = (record.boot, record.seq, record.at, record.connection());
+    Ok(what(&record).map(|what| Recorded { boot, seq, at, connection, what }))
 }
 
 fn what(record: &Record) -> Option<What> {
@@ -115,6 +119,9 @@ fn what(record: &Record) -> Option<What> {
         // A refusal later in the life of a connection names no client: its *opened* has.
         "opened" | "refused" => Some(What::Inbound(socket("source")?, socket("to_address")?)),
         "dialled" => Some(What::Outbound(socket("local")?, socket("endpoint")?)),
+        "failed" if record.stage.as_deref() == Some("dial") => {
+            Some(What::InVain(socket("endpoint")?))
+        }
         "summary" => {
             let source = record.fact("source").and_then(|text| text.parse().ok());
             Some(What::Summary { source, since: Timestamp::parse(record.fact("since")?).ok()? })
@@ -146,6 +153,12 @@ mod tests {
         let outbound =
             What::Outbound("10.200.0.2:50000".parse().unwrap(), "10.200.1.10:443".parse().unwrap());
         assert_eq!(read(&format!(r#"{head}"dialled",{dialled}"#)), Ok(Some(outbound)));
+        let failed = |stage| {
+            let facts = r#""facts":{"endpoint":"10.200.1.10:443","detail":"no route"}}"#;
+            read(&format!(r#"{head}"failed","stage":"{stage}",{facts}"#))
+        };
+        assert_eq!(failed("dial"), Ok(Some(What::InVain("10.200.1.10:443".parse().unwrap()))));
+        assert_eq!(failed("peer"), Ok(None), "somebody answered");
         let summary =
             r#""facts":{"source":"192.0.2.1","count":40,"since":"2026-11-22T02:13:07Z"}}"#;
         let Ok(Some(What::Summary { source, .. })) = read(&format!(r#"{head}"summary",{summary}"#))

@@ -41,6 +41,8 @@ pub struct Witness {
     window: Option<(Timestamp, Timestamp)>,
     /// Connections beyond the bound.
     beyond: u64,
+    /// By client connection, where it dialled last and no packet was seen; and that entry's number.
+    unseen_dials: HashMap<(u64, u64), (SocketAddr, u64)>,
 }
 
 /// One connection, as short as can be.
@@ -194,6 +196,7 @@ impl Witness {
         match recorded.what {
             What::Inbound(from, to) => self.entry(recorded, (Leg::Inbound, from, to), outcome),
             What::Outbound(from, to) => self.entry(recorded, (Leg::Outbound, from, to), outcome),
+            What::InVain(endpoint) => self.in_vain(recorded, endpoint, outcome),
             What::Summary { source, since } => {
                 if self.overlaps(since, recorded.at) {
                     summaries.push(Counted {
@@ -235,6 +238,9 @@ impl Witness {
             outcome.matched += 1;
         } else if self.legs.contains_key(&leg) {
             outcome.unseen += 1;
+            if let Some(connection) = recorded.connection.filter(|_| leg == Leg::Outbound) {
+                self.unseen_dials.insert(connection, (to, recorded.seq));
+            }
             if outcome.missing.len() < EXAMPLES_MAX {
                 let Recorded { boot, seq, at, .. } = *recorded;
                 outcome.missing.push(Unseen { boot, seq, leg, at, initiator: from, responder: to });
@@ -242,6 +248,18 @@ impl Witness {
         } else {
             outcome.elsewhere += 1;
         }
+    }
+
+    /// A dial that came to nothing carried nothing; one that never left the box is missed by nobody.
+    fn in_vain(&mut self, failed: &Recorded, endpoint: SocketAddr, outcome: &mut Reconciled) {
+        let Some(connection) = failed.connection else { return };
+        let Some((_, seq)) = self.unseen_dials.remove(&connection).filter(|it| it.0 == endpoint)
+        else {
+            return;
+        };
+        outcome.entries -= 1;
+        outcome.unseen -= 1;
+        outcome.missing.retain(|missing| (missing.boot, missing.seq) != (failed.boot, seq));
     }
 
     fn finish(self, summaries: &[Counted], outcome: &mut Reconciled) {

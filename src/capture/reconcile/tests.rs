@@ -51,11 +51,8 @@ fn compare(witness: Witness, entries: &[(u64, &'static str, String)]) -> Reconci
     let mut text = String::new();
     for (number, (second, kind, facts)) in entries.iter().enumerate() {
         let at = second_of(*second);
-        writeln!(
-            text,
-            r#"{{"seq":{number},"boot":3,"at":"{at}","kind":"{kind}","facts":{facts}}}"#
-        )
-        .unwrap();
+        let head = format!(r#""seq":{number},"boot":3,"at":"{at}","kind":"{kind}""#);
+        writeln!(text, r#"{{{head},"connection":1,"stage":"dial","facts":{facts}}}"#).unwrap();
     }
     fs::write(folder.path().join("000000000000.jsonl"), text).unwrap();
     witness.compare(folder.path()).unwrap()
@@ -113,6 +110,19 @@ fn an_entry_is_missed_only_where_its_leg_is_seen_and_inside_the_capture() {
     assert_eq!((found.unseen, found.elsewhere), (0, 1), "the capture is on the union's side");
     let found = compare(seen(), &[opened(11, CLIENT), opened(500, "10.13.10.9:1")]);
     assert_eq!((found.unseen, found.elsewhere, found.entries), (0, 0, 1), "after the capture");
+}
+
+#[test]
+fn a_dial_that_never_left_the_box_is_missed_by_nobody() {
+    let seen = || witness(&[(Leg::Outbound, Due::Entry, at(30, LINE, TOKYO))]);
+    let failed = |endpoint| (11, "failed", format!(r#"{{"endpoint":"{endpoint}"}}"#));
+    let after = |failed| {
+        let found = compare(seen(), &[dialled(10, "10.200.0.2:50001"), failed, dialled(31, LINE)]);
+        assert_eq!(found.missing.len() as u64, found.unseen);
+        (found.unseen, found.entries, found.matched)
+    };
+    assert_eq!(after(failed(TOKYO)), (0, 1, 1));
+    assert_eq!(after(failed("10.201.1.10:443")), (1, 2, 1), "another dial's failure");
 }
 
 #[test]

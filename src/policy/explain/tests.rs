@@ -253,10 +253,8 @@ fn what_a_guardrail_refuses_no_edit_of_a_rule_brings_back() {
         ("reverse_access", Some("別添1(2)1"), 0)
     );
     assert!(place.as_ref().unwrap().text.contains("reverse_access:"), "{place:?}");
-    let old = ScenarioFlow {
-        tls: Some(crate::flow::TlsVersion::Tls12),
-        ..asks("10.13.10.5", "GET", "/exchange/x")
-    };
+    let old =
+        ScenarioFlow { tls: Some(TlsVersion::Tls12), ..asks("10.13.10.5", "GET", "/exchange/x") };
     assert!(matches!(proposed(old).proven, Proven::Council { what: "encryption", .. }));
 }
 
