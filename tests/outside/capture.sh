@@ -10,7 +10,7 @@ sleep 1
 kill -INT "$tcpdump"; wait "$tcpdump" || true
 SH
 unshare --net bash -euo pipefail record.sh
-tail -n 1 tcpdump.log | grep -q '^0 packets dropped by kernel' || { cat tcpdump.log; exit 1; }
+tail -n 1 tcpdump.log | grep '^0 packets dropped by kernel' > /dev/null || { cat tcpdump.log; exit 1; }
 
 code=0
 "$SEKISHO" capture -c lab/appliance.yaml --ledger lab/ledger --format json --textfile capture.prom lab.pcap > capture.jsonl || code=$?

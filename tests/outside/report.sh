@@ -31,7 +31,7 @@ PY
 
   browser --no-pdf-header-footer --print-to-pdf="report-$lang.pdf" "file://$WORK/report-$lang.html" > /dev/null
   pages=$(pdfinfo "report-$lang.pdf" | sed -n 's/^Pages: *//p')
-  pdfinfo "report-$lang.pdf" | grep -Eq '^Page size: .*(A4|59[45][.0-9]* x 84[12])' || fail "$lang: not A4: $(pdfinfo "report-$lang.pdf" | grep 'Page size')"
+  pdfinfo "report-$lang.pdf" | grep -E '^Page size: .*(A4|59[45][.0-9]* x 84[12])' > /dev/null || fail "$lang: not A4: $(pdfinfo "report-$lang.pdf" | grep 'Page size')"
   note "$lang: $pages pages of A4, nothing over the edge, nothing from outside"
 done
 

@@ -87,7 +87,7 @@ prometheus_key=$("$SEKISHO" ledger key -c appliance.yaml)
 printf '%s\n' 'global: { scrape_interval: 1s }' 'scrape_configs: [{ job_name: sekisho, static_configs: [{ targets: ["127.30.0.1:9617"] }] }]' > prometheus.yml
 prometheus --config.file=prometheus.yml --storage.tsdb.path=tsdb --web.listen-address=127.30.0.5:9090 > prometheus.log 2>&1 &
 pids+=($!)
-scraped() { curl -sf 'http://127.30.0.5:9090/api/v1/query?query=sekisho_ledger_checkpoint_entries%3E3' | grep -q '"value"'; }
+scraped() { curl -sf 'http://127.30.0.5:9090/api/v1/query?query=sekisho_ledger_checkpoint_entries%3E3' | grep '"value"' > /dev/null; }
 for _ in 1 2 3; do "$SEKISHO" reload -c appliance.yaml > /dev/null; done
 wait_for 40 scraped
 sleep 3
