@@ -17,13 +17,22 @@ use super::header;
 use super::patience::Patience;
 use super::pool::BrokeOff;
 use super::stream::Stream;
-use super::wire::Answer;
+use super::wire::Content;
 use crate::verdict::Reason;
+
+/// What a client sends behind a head.
+#[derive(Debug)]
+pub(super) enum ClientBody {
+    /// By HTTP/1.1.
+    Http1(Content),
+    /// By HTTP/2.
+    Http2(Incoming),
+}
 
 /// The client's request body on its way to the upstream.
 #[derive(Debug)]
 pub(super) struct RequestBody {
-    incoming: Option<Incoming>,
+    incoming: Option<ClientBody>,
     watch: Rc<Stream>,
     sent: Rc<dyn Count>,
     last: Instant,
@@ -33,14 +42,7 @@ pub(super) struct RequestBody {
 
 /// A response body on its way to the client.
 #[derive(Debug)]
-pub(super) struct ResponseBody {
-    source: Source,
-    /// On HTTP/1.1: the next request is looked at when this is dropped.
-    answer: Option<Answer>,
-}
-
-#[derive(Debug)]
-enum Source {
+pub(super) enum ResponseBody {
     /// From the upstream.
     Upstream(Box<Relayed>),
     /// A refusal.
@@ -60,14 +62,53 @@ pub(super) trait Count: std::fmt::Debug {
     fn count(&self, bytes: u64);
 }
 
+/// The client's body broke off, or is none that its version permits.
+#[derive(Debug)]
+pub(super) struct ClientBroke;
+
 /// The body ends here: the law changed, a peer was too slow, or the other side failed.
 #[derive(Debug)]
 pub(super) struct BodyError(pub(super) Reason);
 
+impl Body for ClientBody {
+    type Data = Bytes;
+    type Error = ClientBroke;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+        match self.get_mut() {
+            Self::Http1(content) => {
+                let frame = Pin::new(content).poll_frame(cx);
+                frame.map(|frame| frame.map(|frame| frame.map_err(|_why| ClientBroke)))
+            }
+            Self::Http2(incoming) => {
+                let frame = Pin::new(incoming).poll_frame(cx);
+                frame.map(|frame| frame.map(|frame| frame.map_err(|_why| ClientBroke)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Http1(content) => content.is_end_stream(),
+            Self::Http2(incoming) => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(content) => content.size_hint(),
+            Self::Http2(incoming) => incoming.size_hint(),
+        }
+    }
+}
+
 impl RequestBody {
     /// Watches the client's body, if there is one: counted by `sent`, at most `limit` between two reads.
     pub(super) fn new(
-        incoming: Option<Incoming>,
+        incoming: Option<ClientBody>,
         watch: Rc<Stream>,
         sent: Rc<dyn Count>,
         limit: Duration,
@@ -89,7 +130,7 @@ impl RequestBody {
     }
 
     /// The client's body.
-    pub(super) fn into_incoming(self) -> Option<Incoming> {
+    pub(super) fn into_incoming(self) -> Option<ClientBody> {
         self.incoming
     }
 }
@@ -119,7 +160,7 @@ impl Body for RequestBody {
                 this.sent.count(frame.data_ref().map_or(0, |data| data.len() as u64));
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(Some(Err(_broken))) => {
+            Poll::Ready(Some(Err(ClientBroke))) => {
                 this.watch.cut.throw(Reason::MalformedRequest);
                 Poll::Ready(Some(Err(BodyError(Reason::MalformedRequest))))
             }
@@ -146,22 +187,13 @@ impl Body for RequestBody {
 
 impl ResponseBody {
     /// The body of a response that the upstream has begun.
-    pub(super) fn relayed(mut exchange: Exchange, limit: Duration) -> Self {
-        if exchange.is_end_stream() {
-            exchange.complete();
-        }
-        let relayed = Relayed { exchange, patience: Patience::new(limit) };
-        Self { source: Source::Upstream(Box::new(relayed)), answer: None }
+    pub(super) fn relayed(exchange: Exchange, limit: Duration) -> Self {
+        Self::Upstream(Box::new(Relayed { exchange, patience: Patience::new(limit) }))
     }
 
     /// A body of our own.
     pub(super) fn own(bytes: Bytes) -> Self {
-        Self { source: Source::Own(Full::new(bytes)), answer: None }
-    }
-
-    /// Holds back the client's next request until this body has ended.
-    pub(super) fn keep(&mut self, answer: Option<Answer>) {
-        self.answer = answer;
+        Self::Own(Full::new(bytes))
     }
 }
 
@@ -178,9 +210,6 @@ impl Relayed {
             Poll::Ready(Some(Ok(mut frame))) => {
                 frame.trailers_mut().map(header::strip_trailers);
                 self.exchange.received(frame.data_ref().map_or(0, |data| data.len() as u64));
-                if self.exchange.is_end_stream() {
-                    self.exchange.complete();
-                }
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(BrokeOff))) => {
@@ -209,25 +238,25 @@ impl Body for ResponseBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.get_mut().source {
-            Source::Upstream(relayed) => relayed.poll_relayed(cx),
-            Source::Own(own) => Pin::new(own)
+        match self.get_mut() {
+            Self::Upstream(relayed) => relayed.poll_relayed(cx),
+            Self::Own(own) => Pin::new(own)
                 .poll_frame(cx)
                 .map(|frame| frame.map(|frame| frame.map_err(|e| match e {}))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Upstream(relayed) => relayed.exchange.is_end_stream(),
-            Source::Own(own) => own.is_end_stream(),
+        match self {
+            Self::Upstream(relayed) => relayed.exchange.is_end_stream(),
+            Self::Own(own) => own.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Upstream(relayed) => relayed.exchange.size_hint(),
-            Source::Own(own) => own.size_hint(),
+        match self {
+            Self::Upstream(relayed) => relayed.exchange.size_hint(),
+            Self::Own(own) => own.size_hint(),
         }
     }
 }

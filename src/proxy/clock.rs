@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -46,13 +47,41 @@ impl Drop for Awake {
     }
 }
 
-/// The time of day.
+/// The length of an IMF-fixdate.
+const HTTP_DATE: usize = 29;
+
+thread_local! {
+    /// What was last said as the date, and the second it was for.
+    static DATE: Cell<(u64, [u8; HTTP_DATE])> = const { Cell::new((0, [0; HTTP_DATE])) };
+}
+
+/// The time of day as `Date` has it (RFC 9110 §5.6.7); written anew once a second.
+pub(super) fn http_date() -> [u8; HTTP_DATE] {
+    let now = system();
+    let second = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (known, text) = DATE.get();
+    if known == second && second > 0 {
+        return text;
+    }
+    let mut text = [b' '; HTTP_DATE];
+    for (place, byte) in text.iter_mut().zip(httpdate::fmt_http_date(now).bytes()) {
+        *place = byte;
+    }
+    DATE.set((second, text));
+    text
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "this is the edge that reads the clock for everybody below it"
 )]
+fn system() -> SystemTime {
+    SystemTime::now()
+}
+
+/// The time of day.
 pub fn now() -> Timestamp {
-    Timestamp::from(std::time::SystemTime::now())
+    Timestamp::from(system())
 }
 
 #[cfg(test)]
@@ -61,7 +90,16 @@ mod tests {
 
     use tokio::time::{Instant, sleep};
 
-    use super::{punctual, woken};
+    use super::{http_date, punctual, woken};
+
+    #[test]
+    fn a_date_is_the_one_of_now() {
+        let text = http_date();
+        let read = httpdate::parse_http_date(std::str::from_utf8(&text).unwrap()).unwrap();
+        let age = super::system().duration_since(read).unwrap();
+        assert!(age < Duration::from_secs(2), "{age:?}");
+        assert!(text.ends_with(b" GMT"));
+    }
 
     #[tokio::test]
     async fn a_task_sees_one_moment_until_it_sleeps_and_others_see_the_time_pass() {

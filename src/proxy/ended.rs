@@ -1,6 +1,5 @@
 //! How client connections end.
 
-use std::error::Error as _;
 use std::io;
 
 use crate::metrics::Outcome;
@@ -54,12 +53,6 @@ impl Ended {
 
 /// Whether it ended because the client's records are not what TLS allows: garbage, or too many with nothing in them.
 /// An alert of its own is no fault, and a socket that is gone no record.
-pub(super) fn broke_tls(error: &hyper::Error) -> bool {
-    let source = error.source();
-    source.and_then(|source| source.downcast_ref::<io::Error>()).is_some_and(is_tls_fault)
-}
-
-/// The same of an error of the stream itself.
 pub(super) fn is_tls_fault(error: &io::Error) -> bool {
     let tls = error.get_ref().and_then(|inner| inner.downcast_ref());
     tls.is_some_and(|error| !matches!(error, rustls::Error::AlertReceived(_)))

@@ -68,7 +68,8 @@ impl Exchange {
         self.metrics.to_client(bytes);
     }
 
-    /// The last byte of the response was handed on: the upstream connection can serve the next request.
+    /// The last byte of the response was handed on: the upstream connection can serve the next request. Also done when it
+    /// is dropped, so that the books can be kept once the bytes have left.
     pub(super) fn complete(&mut self) {
         if let Some(checkout) = self.checkout.take() {
             // Answered before the request has ended: the rest of it has no place to go, and the next request
@@ -104,8 +105,10 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
-        // The client left before the end: what it left is ended, not drained.
-        if self.checkout.take().is_some() {
+        if self.is_end_stream() {
+            self.complete();
+        } else if self.checkout.take().is_some() {
+            // The client left before the end: what it left is ended, not drained.
             self.registered.connection().count_abandoned();
             self.end();
         }

@@ -6,10 +6,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderValue, Method as HttpMethod, Response, StatusCode, Version};
-use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::body::{RequestBody, ResponseBody};
+use super::body::{ClientBody, RequestBody, ResponseBody};
 use super::connection::{Connection, request_facts};
 use super::exchange::Exchange;
 use super::header::{self, Hop};
@@ -63,7 +62,7 @@ enum Setback {
 /// A request that can be tried again.
 struct Again {
     parts: Parts,
-    body: Option<Incoming>,
+    body: Option<ClientBody>,
     /// Whether its fields are already those of the next hop.
     is_prepared: bool,
 }
@@ -84,7 +83,7 @@ impl Work<'_> {
     pub(super) async fn forward(
         &self,
         parts: Parts,
-        body: Option<Incoming>,
+        body: Option<ClientBody>,
     ) -> Result<Result<Response<ResponseBody>, Stopped>, Aborted> {
         let mut next = Again { parts, body, is_prepared: false };
         for is_last in [false, true] {
@@ -218,7 +217,7 @@ impl Work<'_> {
 impl Passage<'_> {
     /// Only a request without a body, with an idempotent method, on a connection that served before (RFC 9110
     /// §9.2.2).
-    fn may_repeat(&self, parts: &Parts, body: Option<&Incoming>) -> bool {
+    fn may_repeat(&self, parts: &Parts, body: Option<&ClientBody>) -> bool {
         let idempotent = matches!(
             parts.method,
             HttpMethod::GET
@@ -249,7 +248,7 @@ impl Passage<'_> {
         made.map_err(|_target| Stopped::malformed("path and query do not make a target"))
     }
 
-    fn body(&self, body: Option<Incoming>) -> RequestBody {
+    fn body(&self, body: Option<ClientBody>) -> RequestBody {
         let sent = Rc::new(Upward::new(self.work.connection, &self.metrics));
         let stream = Rc::clone(self.registered.stream());
         let limit = self.work.snapshot.limits().request_body_timeout;

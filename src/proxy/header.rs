@@ -1,5 +1,5 @@
 //! The fields of a message that is passed on: what belongs to one hop goes, who passed it comes, what a
-//! client says of itself is not believed. Framing is `wire`'s and `single`'s, and that of HTTP/2 hyper's.
+//! client says of itself is not believed. Framing is `wire`'s, `single`'s and `outgoing`'s, and that of HTTP/2 hyper's.
 
 use std::net::IpAddr;
 
@@ -117,7 +117,8 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
         .collect()
 }
 
-fn takes_trailers(headers: &HeaderMap) -> bool {
+/// Whether the sender of `headers` takes trailers (RFC 9110 §6.5.1).
+pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
     let mut tokens = headers
         .get_all(TE)
         .iter()
@@ -226,7 +227,7 @@ pub(crate) struct Hop<'a> {
 /// own way go; `Via`, `Forwarded` (RFC 7239) and the authority as this version has it come; the path is the one that was judged.
 ///
 /// # Errors
-/// Where path and query do not make a target; cannot be after [`Path::parse`] and hyper's own look at the query.
+/// Where path and query do not make a target; cannot be after [`Path::parse`] and the type's own look at the query.
 pub(crate) fn forward(request: &mut Parts, path: &Path, hop: &Hop<'_>) -> Result<(), InvalidUri> {
     let headers = &mut request.headers;
     strip(headers, |name| name == "expect" || is_not_believed(name));

@@ -3,22 +3,18 @@
 
 use std::rc::Rc;
 
-use http::header::UPGRADE;
-use http::{StatusCode, Version};
-use http_body::Body as _;
-use hyper::body::Incoming;
-
-use super::body::ResponseBody;
+use super::body::{ClientBody, ResponseBody};
 use super::connection::Connection;
 use super::ended::Ended;
 use super::forward::Work;
 use super::refusal::{Refusal, Side};
 use super::route::Blocked;
 use super::snapshot::Snapshot;
-use super::wire::Answer;
 use super::{clock, facts, header};
 use crate::flow::{Hello, Request};
 use crate::verdict::{Denied, Reason, Stage};
+use http::header::UPGRADE;
+use http::{StatusCode, Version};
 
 /// The exchange was cut: there is no answer, the stream is reset or the connection closed.
 #[derive(Debug)]
@@ -38,11 +34,10 @@ pub(super) struct Stopped {
 /// [`Aborted`] where it was cut under way.
 pub(super) async fn serve(
     connection: Rc<Connection>,
-    answer: Option<Answer>,
-    request: http::Request<Incoming>,
+    request: http::Request<Option<ClientBody>>,
 ) -> Result<http::Response<ResponseBody>, Aborted> {
     let unanswered = Unanswered(Some(Rc::clone(&connection)));
-    let answered = answer_to(&connection, answer, request).await;
+    let answered = answer_to(&connection, request).await;
     unanswered.settle();
     answered
 }
@@ -67,8 +62,7 @@ impl Drop for Unanswered {
 
 async fn answer_to(
     connection: &Rc<Connection>,
-    answer: Option<Answer>,
-    request: http::Request<Incoming>,
+    request: http::Request<Option<ClientBody>>,
 ) -> Result<http::Response<ResponseBody>, Aborted> {
     let began = clock::woken();
     connection.touch();
@@ -76,7 +70,7 @@ async fn answer_to(
     let (parts, body) = request.into_parts();
     let version = parts.version;
     if version == Version::HTTP_2 && head_size(&parts) > snapshot.limits().header_size {
-        return Ok(refuse(connection, &snapshot, Stopped::too_large(), None, answer).await);
+        return Ok(refuse(connection, &snapshot, Stopped::too_large(), None, version).await);
     }
     let hello = connection.hello();
     let expected = hello.as_deref().and_then(Hello::host);
@@ -84,15 +78,14 @@ async fn answer_to(
         Ok(judged) => judged,
         Err(malformed) => {
             let stopped = Stopped::malformed(malformed);
-            return Ok(refuse(connection, &snapshot, stopped, None, answer).await);
+            return Ok(refuse(connection, &snapshot, stopped, None, version).await);
         }
     };
-    let has_body = !body.is_end_stream();
     let work = Work { connection, snapshot: &snapshot, judged: &judged, began };
-    let mut response = match work.forward(parts, has_body.then_some(body)).await {
+    let mut response = match work.forward(parts, body).await {
         Ok(Ok(response)) => response,
         Ok(Err(stopped)) => {
-            return Ok(refuse(connection, &snapshot, stopped, Some(&judged), answer).await);
+            return Ok(refuse(connection, &snapshot, stopped, Some(&judged), version).await);
         }
         Err(aborted) => return Err(aborted),
     };
@@ -104,7 +97,6 @@ async fn answer_to(
         header::switch(response.headers_mut(), protocol);
     }
     *response.version_mut() = version;
-    response.body_mut().keep(answer);
     Ok(response)
 }
 
@@ -122,7 +114,7 @@ async fn refuse(
     snapshot: &Snapshot,
     stopped: Stopped,
     request: Option<&Request>,
-    answer: Option<Answer>,
+    version: Version,
 ) -> http::Response<ResponseBody> {
     let Stopped { denied, side, detail } = stopped;
     let reason = denied.reason;
@@ -133,10 +125,7 @@ async fn refuse(
     }
     let refusal = Refusal { reason, side, reference };
     connection.count_outcome(refusal.status().as_u16());
-    let version = if answer.is_some() { Version::HTTP_11 } else { Version::HTTP_2 };
-    let mut response = refusal.response(version).map(ResponseBody::own);
-    response.body_mut().keep(answer);
-    response
+    refusal.response(version).map(ResponseBody::own)
 }
 
 /// Records a refusal that no request was there for and nobody can be answered.

@@ -1,34 +1,41 @@
-//! HTTP/1.1 toward the client: hyper behind the guard. While a client is idle hyper is taken down and only the TLS
-//! state stays; it is built again when the next byte comes.
+//! HTTP/1.1 toward the client: what is asked is answered, one request after the other. While a client is idle only the TLS
+//! state stays; the rest is built again when the next byte comes.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::io;
+use std::pin::pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use ::http::{Method, Response, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use super::body::{ClientBody, ResponseBody};
 use super::connection::Connection;
-use super::ended::{Ended, broke_tls};
+use super::ended::{Ended, is_tls_fault};
 use super::http;
+use super::outgoing::{Failure, To};
 use super::refusal::{Refusal, Side};
 use super::socket;
 use super::switch::Prefixed;
-use super::wire::{Ending, Exchange, Guard, Late, Patience, Place, Watch};
+use super::wire::{Asked, Breach, Ending, Late, Patience, Place, Served, Watch, is_last};
 use crate::verdict::{Denied, Reason, Stage};
 
 /// A client that asks nothing for this long is parked.
 const PARK_AFTER: Duration = Duration::from_millis(500);
 
-/// How one spell of hyper ended.
+/// How one spell of requests ended.
 enum Turn {
-    /// hyper is done with the connection.
-    Done(bool),
+    /// The last request was answered: no other can follow.
+    Last,
+    /// The client asked for no more behind the one that was answered.
+    Enough,
+    /// The client has gone, or what it sent is no request.
+    Closed,
+    /// An answer could not be brought to its end.
+    Failed,
     /// The client broke the rules of TLS.
     Broken,
     /// The law, or a bound, ended it.
@@ -42,56 +49,132 @@ enum Turn {
 /// Serves one connection until it ends.
 pub(super) async fn serve<S>(connection: &Rc<Connection>, stream: S) -> Ended
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + std::fmt::Debug + Unpin + 'static,
 {
-    let mut guard = Guard::new(stream, connection.worker.snapshot().limits().header_size);
+    let served = Served::new(stream, connection.worker.snapshot().limits().header_size);
     loop {
-        let (returned, turn) = Box::pin(spell(connection, guard)).await;
-        guard = returned;
+        let turn = Box::pin(spell(connection, &served)).await;
         if !matches!(turn, Turn::Late(Late::Idle)) {
-            return Box::pin(end(connection, guard, turn)).await;
+            return Box::pin(end(connection, served, turn)).await;
         }
-        if let Some(ended) = parked(connection, &mut guard).await {
-            return Box::pin(finish(guard, ended)).await;
+        if let Some(ended) = parked(connection, &served).await {
+            return Box::pin(finish(served, ended)).await;
         }
     }
 }
 
-/// One spell of hyper around the guard, which comes back from it.
-async fn spell<S>(connection: &Rc<Connection>, guard: Guard<S>) -> (Guard<S>, Turn)
+/// Requests, one behind the other, until the client is idle or there will be no more.
+async fn spell<S>(connection: &Rc<Connection>, served: &Served<S>) -> Turn
 where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: AsyncRead + AsyncWrite + std::fmt::Debug + Unpin + 'static,
 {
-    let exchange = Rc::clone(guard.exchange());
-    let mut watch = Watch::new(Rc::clone(&exchange), patience(connection));
-    let service = service_fn(|request| {
-        let answer = Some(exchange.answer());
-        Box::pin(http::serve(Rc::clone(connection), answer, request))
-    });
-    let mut hyper = http1::Builder::new()
-        .keep_alive(true)
-        .max_buf_size(buffer_size(connection))
-        .serve_connection(TokioIo::new(guard), service);
-    let mut draining = false;
-    let turn = poll_fn(|cx| {
-        if let Poll::Ready(reason) = connection.cut.poll(cx) {
-            return Poll::Ready(Turn::Cut(reason));
+    let watch = Watch::new(patience(connection));
+    let mut spell = Spell { connection, served, watch, is_draining: false };
+    loop {
+        if let Err(turn) = spell.exchange().await {
+            return turn;
         }
-        if !draining && connection.drain.poll(cx).is_ready() {
-            draining = true;
-            if exchange.idle_since().is_some() {
-                return Poll::Ready(Turn::Drained);
+    }
+}
+
+/// One spell under way.
+struct Spell<'a, S> {
+    connection: &'a Rc<Connection>,
+    served: &'a Served<S>,
+    watch: Watch,
+    is_draining: bool,
+}
+
+impl<S> Spell<'_, S>
+where
+    S: AsyncRead + AsyncWrite + std::fmt::Debug + Unpin + 'static,
+{
+    /// One request and its answer.
+    async fn exchange(&mut self) -> Result<(), Turn> {
+        let served = self.served;
+        let asked = self.during(|cx| served.poll_asked(cx)).await?;
+        let Asked { request, content, mut to } = match asked {
+            Ok(Some(asked)) => asked,
+            Ok(None) => return Err(Turn::Closed),
+            Err(error) => return Err(lost(&error)),
+        };
+        let request = request.map(|()| content.map(ClientBody::Http1));
+        let response = {
+            let mut working = pin!(http::serve(Rc::clone(self.connection), request));
+            let answered = self.during(|cx| match working.as_mut().poll(cx) {
+                Poll::Ready(answered) => Poll::Ready(Ok(answered)),
+                Poll::Pending => served.poll_gone(cx).map(|gone| Err(gone_with(gone))),
+            });
+            match answered.await?? {
+                Ok(response) => response,
+                Err(http::Aborted(_)) => return Err(Turn::Failed),
             }
-            Pin::new(&mut hyper).graceful_shutdown();
+        };
+        let asked_for_no_more = to.is_last;
+        to.is_last |= self.is_draining;
+        self.send(response, &to).await?;
+        let is_ready = poll_fn(|cx| Poll::Ready(served.is_ready_again(cx))).await;
+        match is_ready {
+            true if asked_for_no_more => Err(Turn::Enough),
+            true if !(to.is_last || self.is_draining) => Ok(()),
+            _ => Err(Turn::Last),
         }
-        if let Poll::Ready(done) = hyper.poll_without_shutdown(cx) {
-            let broken = done.as_ref().is_err_and(broke_tls);
-            return Poll::Ready(if broken { Turn::Broken } else { Turn::Done(done.is_ok()) });
+    }
+
+    /// Sends an answer.
+    async fn send(&mut self, response: Response<ResponseBody>, to: &To) -> Result<(), Turn> {
+        let served = self.served;
+        let ends =
+            response.status() == StatusCode::SWITCHING_PROTOCOLS || is_last(response.headers());
+        let mut answer = served.answer(response, to);
+        let sent = self.during(|cx| match served.poll_send(&mut answer, cx) {
+            Poll::Ready(sent) => Poll::Ready(Ok(sent)),
+            Poll::Pending => {
+                // A client that is slow to read keeps no upstream connection from others.
+                answer.let_go();
+                served.poll_gone(cx).map(|gone| Err(gone_with(gone)))
+            }
+        });
+        match sent.await?? {
+            Ok(()) if ends => Err(Turn::Last),
+            Ok(()) => Ok(()),
+            Err(Failure::Body) => Err(Turn::Failed),
+            Err(Failure::Write) => Err(Turn::Closed),
         }
-        Pin::new(&mut watch).poll(cx).map(Turn::Late)
-    })
-    .await;
-    (hyper.into_parts().io.into_inner(), turn)
+    }
+
+    /// Goes on with `stage` until it is done or something else ends the spell.
+    async fn during<T>(
+        &mut self,
+        mut stage: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, Turn> {
+        poll_fn(|cx| {
+            if let Poll::Ready(reason) = self.connection.cut.poll(cx) {
+                return Poll::Ready(Err(Turn::Cut(reason)));
+            }
+            if !self.is_draining && self.connection.drain.poll(cx).is_ready() {
+                self.is_draining = true;
+                if self.served.is_idle() {
+                    return Poll::Ready(Err(Turn::Drained));
+                }
+            }
+            if let Poll::Ready(done) = stage(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            self.watch.poll_late(cx, self.served.since()).map(|late| Err(Turn::Late(late)))
+        })
+        .await
+    }
+}
+
+/// The client has gone before its answer was.
+fn gone_with(gone: io::Result<()>) -> Turn {
+    gone.map_or_else(|error| lost(&error), |()| Turn::Closed)
+}
+
+/// Why there is nothing to be read any more.
+fn lost(error: &io::Error) -> Turn {
+    if is_tls_fault(error) { Turn::Broken } else { Turn::Closed }
 }
 
 fn patience(connection: &Connection) -> Patience {
@@ -105,15 +188,10 @@ fn patience(connection: &Connection) -> Patience {
     }
 }
 
-/// hyper must be able to hold the largest head that the guard lets through.
-fn buffer_size(connection: &Connection) -> usize {
-    connection.worker.snapshot().limits().header_size.max(8 * 1024) + 8 * 1024
-}
-
 /// Waits for the next request with nothing but the TLS state. `None`: there is one.
-async fn parked<S>(connection: &Rc<Connection>, guard: &mut Guard<S>) -> Option<Ended>
+async fn parked<S>(connection: &Rc<Connection>, served: &Served<S>) -> Option<Ended>
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + std::fmt::Debug + Unpin + 'static,
 {
     let idle = connection.worker.snapshot().idle_timeout(connection.rule());
     let rest = idle.saturating_sub(PARK_AFTER);
@@ -122,7 +200,7 @@ where
         biased;
         reason = connection.cut.thrown() => Some(Ended::Cut(reason)),
         _draining = connection.drain.thrown() => Some(Ended::Drained),
-        arrived = guard.arrived() => match arrived {
+        arrived = poll_fn(|cx| served.poll_arrived(cx)) => match arrived {
             Ok(true) => None,
             Ok(false) | Err(_) => Some(Ended::Client),
         },
@@ -130,15 +208,14 @@ where
     }
 }
 
-async fn end<S>(connection: &Rc<Connection>, guard: Guard<S>, turn: Turn) -> Ended
+async fn end<S>(connection: &Rc<Connection>, served: Served<S>, turn: Turn) -> Ended
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + std::fmt::Debug + Unpin + 'static,
 {
-    if let (Turn::Done(true), Some(switched)) = (&turn, connection.take_switched()) {
-        let (said, stream) = guard.into_parts();
-        return Box::pin(switched.relay(connection, Prefixed::new(said.freeze(), stream))).await;
+    if let (Turn::Last, Some(switched)) = (&turn, connection.take_switched()) {
+        let (said, stream) = served.into_parts();
+        return Box::pin(switched.relay(connection, Prefixed::new(said, stream))).await;
     }
-    let exchange = Rc::clone(guard.exchange());
     match turn {
         Turn::Cut(reason) => Ended::Cut(reason),
         Turn::Broken => {
@@ -149,66 +226,70 @@ where
             )
             .await
         }
-        Turn::Drained => finish(guard, Ended::Drained).await,
+        Turn::Drained => finish(served, Ended::Drained).await,
         Turn::Late(Late::Head) => {
             let denied = Denied::plain(Reason::Timeout, Stage::Request);
             answer_and_end(
                 connection,
-                guard,
+                served,
                 (denied, Side::Client),
                 "a head was not completed in time",
             )
             .await
         }
-        Turn::Late(Late::Idle) => finish(guard, Ended::Idle).await,
+        Turn::Late(Late::Idle) => finish(served, Ended::Idle).await,
         Turn::Late(Late::Write) => Ended::Broken(Reason::Timeout),
-        Turn::Done(is_ok) => match exchange.breach() {
-            Some(breach) if breach.place == Place::Head && is_ok => {
-                let denied = Denied::plain(breach.violation.reason(), Stage::Request);
-                answer_and_end(
-                    connection,
-                    guard,
-                    (denied, Side::Head),
-                    breach.violation.description(),
-                )
-                .await
+        Turn::Closed | Turn::Last | Turn::Enough | Turn::Failed => {
+            if let Some(Breach { violation, place: Place::Head }) = served.breach() {
+                let denied = Denied::plain(violation.reason(), Stage::Request);
+                let detail = violation.description();
+                return answer_and_end(connection, served, (denied, Side::Head), detail).await;
             }
-            _ => finish(guard, done(connection, &exchange, is_ok)).await,
-        },
+            let ended = done(connection, served.ending(), &turn);
+            finish(served, ended).await
+        }
     }
 }
 
-fn done(connection: &Connection, exchange: &Exchange, is_ok: bool) -> Ended {
-    match exchange.ending() {
+fn done(connection: &Connection, ending: Option<Ending>, turn: &Turn) -> Ended {
+    match ending {
         Some(Ending::Clean) => Ended::Client,
         Some(Ending::InHead | Ending::InBody) => Ended::Broken(Reason::MalformedRequest),
         None if connection.was_denied() => Ended::Refused,
         None if connection.worker.is_draining() => Ended::Drained,
-        // An answer before the end of the request, after which nothing more can be read from this client.
-        None if is_ok => Ended::Upstream,
-        None => Ended::Broken(Reason::UpstreamFailed),
+        None => match turn {
+            Turn::Closed | Turn::Enough => Ended::Client,
+            // An answer before the end of the request, after which nothing more can be read from this client.
+            Turn::Last => Ended::Upstream,
+            Turn::Failed | Turn::Broken | Turn::Cut(_) | Turn::Late(_) | Turn::Drained => {
+                Ended::Broken(Reason::UpstreamFailed)
+            }
+        },
     }
 }
 
-/// What hyper never saw is answered here: recorded first, so that the answer has its reference.
+/// What is no request is answered here: recorded first, so that the answer has its reference.
 async fn answer_and_end<S>(
     connection: &Rc<Connection>,
-    guard: Guard<S>,
+    served: Served<S>,
     (denied, side): (Denied, Side),
     detail: &'static str,
 ) -> Ended
 where
-    S: AsyncRead + AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + std::fmt::Debug + Unpin + 'static,
 {
     let snapshot = connection.worker.snapshot();
     let reason = denied.reason;
     let reference = connection.refuse(&snapshot, denied, None, Some(detail)).await;
     let refusal = Refusal { reason, side, reference };
     connection.count_outcome(refusal.status().as_u16());
-    let mut stream = guard.into_inner();
-    let written = timeout(LAST_WORDS, stream.write_all(&refusal.to_bytes())).await;
-    if matches!(written, Ok(Ok(()))) {
-        close(stream, LINGER_BROKEN).await;
+    // Whatever it meant to ask, this says all.
+    let to = To { method: Method::GET, takes_trailers: false, is_last: true };
+    let response = refusal.response(Version::HTTP_11).map(ResponseBody::own);
+    let mut answer = served.answer(response, &to);
+    let sent = timeout(LAST_WORDS, poll_fn(|cx| served.poll_send(&mut answer, cx))).await;
+    if matches!(sent, Ok(Ok(()))) {
+        close(served.into_parts().1, LINGER_BROKEN).await;
     }
     Ended::Refused
 }
@@ -222,18 +303,25 @@ const LINGER_BROKEN: u64 = 32 << 10;
 /// For the last words to somebody who may not be listening.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-async fn finish<S>(guard: Guard<S>, ended: Ended) -> Ended
+async fn finish<S>(served: Served<S>, ended: Ended) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    let is_read = served.is_read();
+    let (_said, mut stream) = served.into_parts();
     match ended {
-        // Nothing is owed, and nothing was sent that is not answered.
-        Ended::Idle | Ended::Drained | Ended::Client => {
-            drop(timeout(LAST_WORDS, guard.into_inner().shutdown()).await);
+        // Nothing is owed, and nothing was sent that was not read.
+        Ended::Idle | Ended::Drained | Ended::Client if is_read => {
+            drop(timeout(LAST_WORDS, stream.shutdown()).await);
         }
-        Ended::Upstream | Ended::Refused | Ended::Cut(_) | Ended::Broken(_) | Ended::Panicked => {
-            close(guard.into_inner(), LINGER_BYTES).await;
-        }
+        Ended::Idle
+        | Ended::Drained
+        | Ended::Client
+        | Ended::Upstream
+        | Ended::Refused
+        | Ended::Cut(_)
+        | Ended::Broken(_)
+        | Ended::Panicked => close(stream, LINGER_BYTES).await,
     }
     ended
 }

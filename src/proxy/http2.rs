@@ -7,12 +7,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use ::http::Request;
+use http_body::Body as _;
+use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use super::body::ClientBody;
 use super::connection::Connection;
 use super::ended::Ended;
 use super::flood::{Meter, Seen};
@@ -31,7 +35,10 @@ where
 {
     let snapshot = connection.worker.snapshot();
     let limits = snapshot.limits();
-    let service = service_fn(|request| http::serve(Rc::clone(connection), None, request));
+    let service = service_fn(|request: Request<Incoming>| {
+        let body = |body: Incoming| (!body.is_end_stream()).then_some(ClientBody::Http2(body));
+        http::serve(Rc::clone(connection), request.map(body))
+    });
     let mut builder = http2::Builder::new(LocalExecutor);
     builder
         .timer(TokioTimer::new())
@@ -140,7 +147,7 @@ trait Graceful: Future<Output = hyper::Result<()>> {
 
 impl<I, S, B> Graceful for http2::Connection<I, S, LocalExecutor>
 where
-    S: hyper::service::HttpService<hyper::body::Incoming, ResBody = B>,
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     I: hyper::rt::Read + hyper::rt::Write + Unpin,
     B: http_body::Body + 'static,

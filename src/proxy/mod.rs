@@ -22,6 +22,7 @@ mod http1;
 mod http2;
 mod judge;
 mod life;
+mod outgoing;
 mod paper;
 mod patience;
 mod permit;

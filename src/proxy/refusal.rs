@@ -3,8 +3,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE, HeaderName,
-    HeaderValue,
+    CACHE_CONTROL, CONNECTION, CONTENT_LANGUAGE, CONTENT_TYPE, HeaderName, HeaderValue,
 };
 use http::{HeaderMap, Response, StatusCode, Version};
 use serde::Serialize;
@@ -65,23 +64,6 @@ impl Refusal {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
-    }
-
-    /// The response as HTTP/1.1 bytes, for a connection that hyper does not serve any more.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let (head, body) = self.response(Version::HTTP_11).into_parts();
-        let reason = head.status.canonical_reason().unwrap_or("Refused");
-        let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", head.status.as_u16()).into_bytes();
-        let length = HeaderValue::from(body.len());
-        for (name, value) in head.headers.iter().chain([(&CONTENT_LENGTH, &length)]) {
-            bytes.extend_from_slice(name.as_str().as_bytes());
-            bytes.extend_from_slice(b": ");
-            bytes.extend_from_slice(value.as_bytes());
-            bytes.extend_from_slice(b"\r\n");
-        }
-        bytes.extend_from_slice(b"\r\n");
-        bytes.extend_from_slice(&body);
-        bytes
     }
 
     fn body(&self) -> Bytes {
@@ -178,16 +160,5 @@ mod tests {
         let refusal =
             Refusal { reason: Reason::UpstreamFailed, side: Side::Upstream, reference: None };
         assert!(!refusal.response(Version::HTTP_2).headers().contains_key("connection"));
-    }
-
-    #[test]
-    fn the_bytes_are_one_whole_response() {
-        let refusal = Refusal { reason: Reason::Limit, side: Side::Head, reference: None };
-        let text = String::from_utf8(refusal.to_bytes()).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 431 Request Header Fields Too Large\r\n"), "{head}");
-        assert!(head.contains("\r\nconnection: close"));
-        assert!(head.contains(&format!("\r\ncontent-length: {}", body.len())));
-        assert_eq!(body.as_bytes(), refusal.body());
     }
 }

@@ -62,8 +62,8 @@ impl Stream {
         }
     }
 
-    /// Why it was cut, where it is still there although it was cut when this was last asked: hyper holds bytes for a
-    /// client that takes none, and looks at nothing else before it has got rid of them.
+    /// Why it was cut, where it is still there although it was cut when this was last asked: bytes are held for a
+    /// client that takes none, and nothing else is looked at before they are gone.
     pub(super) fn stuck(&self) -> Option<Reason> {
         let reason = self.cut.reason()?;
         self.was_cut.replace(true).then_some(reason)

@@ -54,7 +54,7 @@ impl Switched {
     where
         C: AsyncRead + AsyncWrite + Unpin,
     {
-        // What hyper has handed to TLS of the `101` may not have left yet.
+        // What of the `101` was handed to TLS may not have left yet.
         if client.flush().await.is_err() {
             return Ended::Client;
         }

@@ -93,8 +93,11 @@ fn a_body_is_a_body_whatever_it_looks_like() {
         let honest = format!(
             "POST /exchange/upload HTTP/1.1\r\n{HOST}Content-Length: {length}\r\nConnection: close\r\n\r\n{SMUGGLED}"
         );
+        let mark = site.head();
         let heard = site.say(honest.as_bytes()).await;
         assert_eq!(statuses(&heard), [200]);
+        let closed = site.entry(mark, "closed", None).await;
+        assert_eq!(closed.fact("how"), Some("client"), "it asked for the end");
         assert!(heard.contains(&format!("\"bytes\":{length},")), "{heard}");
         let chunked = format!(
             "POST /exchange/upload HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n\

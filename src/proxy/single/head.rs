@@ -15,7 +15,7 @@ use super::Broken;
 /// The largest head that is read; as on HTTP/2.
 const SIZE_MAX: usize = 64 << 10;
 
-/// The fields of a head; what hyper takes by default.
+/// The fields of a head, as many as of a request.
 const FIELDS_MAX: usize = 100;
 
 /// A head and what follows from it.

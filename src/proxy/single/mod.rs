@@ -3,11 +3,11 @@
 //! mean is `header`'s.
 //!
 //! hyper's client cost a kept request a second task, two channels and a third of all its instructions; what is
-//! needed of a client toward one verified peer is little, and heads are still read by the parser that hyper has.
+//! needed of a client toward one verified peer is little, and heads are still read by the parser that hyper has. Its
+//! counterpart toward clients is `wire`.
 
 mod chunked;
 mod head;
-mod outgoing;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +27,8 @@ use tokio::task::{AbortHandle, spawn_local, unconstrained};
 
 use chunked::{Chunked, Place};
 use head::{Framing, Head};
-use outgoing::Outgoing;
+
+use super::outgoing::{Failure, Outgoing};
 
 /// What a read has room for at first: the head and the body of most answers.
 const FIRST_READ: usize = 4 << 10;
@@ -221,7 +222,7 @@ where
 
     fn begin(&mut self, head: &Parts, body: B) {
         self.reading = Reading::Head { to: head.method.clone(), searched: 0, interim: 0 };
-        self.outgoing = Some(Outgoing::new(head, body));
+        self.outgoing = Some(Outgoing::request(head, body));
     }
 
     /// Sends as much of the request as goes now.
@@ -230,8 +231,8 @@ where
         match ready!(outgoing.poll_send(&mut self.stream, cx)) {
             Ok(()) => {}
             // Its answer may still be there, or on its way: an upstream may close what it does not want to read.
-            Err(outgoing::Failure::Write) => self.keeps = false,
-            Err(outgoing::Failure::Body) => self.failed = true,
+            Err(Failure::Write) => self.keeps = false,
+            Err(Failure::Body) => self.failed = true,
         }
         self.outgoing = None;
         Poll::Ready(())

@@ -1,51 +1,22 @@
 //! Exchanges over a pipe: what is written, what is made of an answer, and whether the connection serves again.
 
-use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Context;
 
-use bytes::Bytes;
 use http::header::{HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode};
-use http_body::{Body, Frame};
+use http_body::Frame;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::task::LocalSet;
 
 use super::{Broken, Quiet, Single};
+use crate::proxy::outgoing::tests::Pieces;
 
 impl Quiet for DuplexStream {
     fn is_quiet(&mut self, cx: &mut Context<'_>) -> bool {
         let mut byte = [0];
         Pin::new(self).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending()
-    }
-}
-
-/// A request body of given pieces.
-#[derive(Debug, Default)]
-struct Pieces(VecDeque<Frame<Bytes>>);
-
-impl Pieces {
-    fn of(pieces: &[&'static str]) -> Self {
-        let data = |piece: &&'static str| Frame::data(Bytes::from_static(piece.as_bytes()));
-        Self(pieces.iter().map(data).collect())
-    }
-}
-
-impl Body for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.pop_front().map(Ok))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

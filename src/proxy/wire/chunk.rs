@@ -6,9 +6,9 @@ use super::violation::Violation;
 
 /// 2^60 bytes: nobody's counter overflows, here or upstream.
 const SIZE_DIGITS_MAX: usize = 15;
-/// All trailers of one body, in bytes. hyper takes 16 KiB.
+/// All trailers of one body, in bytes.
 const TRAILER_SIZE_MAX: usize = 8 * 1024;
-/// The trailers of one body. hyper takes 100.
+/// The trailers of one body.
 const TRAILERS_MAX: usize = 32;
 
 /// Fields that frame, route, authenticate or describe the content: they mean nothing, or something
@@ -63,33 +63,36 @@ pub(super) enum Chunked {
     Trailers(Lines, usize),
 }
 
-/// How far a step came.
+/// A piece of a body, at the front of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
-    /// So many bytes may go; 0 = more are needed first.
-    Passed(usize),
-    /// So many bytes may go, and the request ends with them.
-    Ended(usize),
+pub(crate) enum Piece {
+    /// More bytes are needed first.
+    More,
+    /// So many bytes of content.
+    Data(usize),
+    /// So many bytes that say where the content ends.
+    Framing(usize),
+    /// So many bytes of trailers, the empty line behind them included: the body ends with them.
+    Trailers(usize),
 }
 
 impl Chunked {
     /// Takes the next piece from the front of `input`.
-    pub(super) fn step(&mut self, input: &[u8]) -> Result<Step, Violation> {
+    pub(super) fn step(&mut self, input: &[u8]) -> Result<Piece, Violation> {
         match self {
             Self::Size => self.size(input),
             Self::Data(left) => {
-                let passed = passing(*left, input);
-                *left -= passed as u64;
+                let piece = data(left, input);
                 if *left == 0 {
                     *self = Self::DataEnd;
                 }
-                Ok(Step::Passed(passed))
+                Ok(piece)
             }
             Self::DataEnd => match input {
-                [] | [b'\r'] => Ok(Step::Passed(0)),
+                [] | [b'\r'] => Ok(Piece::More),
                 [b'\r', b'\n', ..] => {
                     *self = Self::Size;
-                    Ok(Step::Passed(2))
+                    Ok(Piece::Framing(2))
                 }
                 _ => Err(Violation::ChunkEnd),
             },
@@ -97,22 +100,22 @@ impl Chunked {
         }
     }
 
-    fn size(&mut self, input: &[u8]) -> Result<Step, Violation> {
+    fn size(&mut self, input: &[u8]) -> Result<Piece, Violation> {
         let digits = input.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
         if digits > SIZE_DIGITS_MAX {
             return Err(Violation::ChunkSize);
         }
         match input.get(digits..).unwrap_or_default() {
-            [] => Ok(Step::Passed(0)),
+            [] => Ok(Piece::More),
             _ if digits == 0 => Err(Violation::ChunkSize),
-            [b'\r'] => Ok(Step::Passed(0)),
+            [b'\r'] => Ok(Piece::More),
             [b'\r', b'\n', ..] => {
                 let size = hexadecimal(input.get(..digits).unwrap_or_default());
                 *self = match size {
                     0 => Self::Trailers(Lines::default(), 0),
                     _ => Self::Data(size),
                 };
-                Ok(Step::Passed(digits + 2))
+                Ok(Piece::Framing(digits + 2))
             }
             [b'\r', ..] => Err(Violation::BareCarriageReturn),
             [b'\n', ..] => Err(Violation::BareLineFeed),
@@ -122,23 +125,25 @@ impl Chunked {
     }
 }
 
-/// How many bytes of `input` belong to a stretch of which `left` are to come.
-pub(super) fn passing(left: u64, input: &[u8]) -> usize {
-    usize::try_from(left).map_or(input.len(), |left| left.min(input.len()))
+/// What of `input` belongs to content of which `left` bytes are to come.
+pub(super) fn data(left: &mut u64, input: &[u8]) -> Piece {
+    let length = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+    *left -= length as u64;
+    if length == 0 { Piece::More } else { Piece::Data(length) }
 }
 
-fn trailers(lines: &mut Lines, count: &mut usize, input: &[u8]) -> Result<Step, Violation> {
+fn trailers(lines: &mut Lines, count: &mut usize, input: &[u8]) -> Result<Piece, Violation> {
     let block = input.get(..TRAILER_SIZE_MAX).unwrap_or(input);
     while let Some((begin, end)) = lines.next(block)? {
         let line = block.get(begin..end).unwrap_or_default();
         if line.is_empty() {
-            return Ok(Step::Ended(lines.length()));
+            return Ok(Piece::Trailers(lines.length()));
         }
         *count += 1;
         check_trailer(line, *count)?;
     }
     let full = block.len() >= TRAILER_SIZE_MAX;
-    if full { Err(Violation::TrailerTooLarge) } else { Ok(Step::Passed(0)) }
+    if full { Err(Violation::TrailerTooLarge) } else { Ok(Piece::More) }
 }
 
 fn check_trailer(line: &[u8], count: usize) -> Result<(), Violation> {

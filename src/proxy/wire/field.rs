@@ -10,6 +10,8 @@ pub(super) struct Field<'a> {
     pub(super) name: &'a [u8],
     /// Without the white space around it.
     pub(super) value: &'a [u8],
+    /// Where the value begins in the line.
+    pub(super) begin: usize,
 }
 
 impl<'a> Field<'a> {
@@ -20,7 +22,8 @@ impl<'a> Field<'a> {
         match rest {
             [b':', value @ ..] if !name.is_empty() => {
                 check_value(value)?;
-                Ok(Self { name, value: octet::trim(value) })
+                let (leading, value) = octet::trim(value);
+                Ok(Self { name, value, begin: length + 1 + leading })
             }
             [b' ' | b'\t', ..] if name.is_empty() => Err(Violation::Fold),
             [b' ' | b'\t', ..] => Err(Violation::SpaceBeforeColon),

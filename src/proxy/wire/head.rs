@@ -8,7 +8,7 @@ use super::field::{Field, Lines};
 use super::octet;
 use super::violation::Violation;
 
-/// What hyper's URI type takes at most, in bytes; hyper would answer a longer one by itself.
+/// What the type of a URI takes at most, in bytes.
 const TARGET_MAX: usize = 65_534;
 /// As `flow::Method`.
 const METHOD_MAX: usize = 32;
@@ -17,7 +17,7 @@ const LENGTH_DIGITS_MAX: usize = 18;
 
 /// How the end of a body is found (RFC 9112 §6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     /// There is none.
     Empty,
     /// After so many bytes.
@@ -26,11 +26,27 @@ pub(super) enum Framing {
     Chunked,
 }
 
+/// A head that is complete, and inside the subset. Ranges are within its bytes.
+#[derive(Debug)]
+pub(crate) struct Heading {
+    /// How many bytes it has, the empty line included.
+    pub(super) length: usize,
+    /// How its body is framed.
+    pub(super) framing: Framing,
+    /// The length of the method, which stands at the front.
+    pub(super) method: usize,
+    /// The target.
+    pub(super) target: Range<usize>,
+    /// Name and value of every field line.
+    pub(super) fields: Vec<(Range<usize>, Range<usize>)>,
+    /// Whether the client waits for `100 Continue` before it sends the body.
+    pub(super) expects: bool,
+}
+
 /// Where the target of a request line names an authority, if it does.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Target {
     /// `/…`, or `*` of `OPTIONS`.
-    #[default]
     Origin,
     /// `https://AUTHORITY/…`.
     Absolute(Range<usize>),
@@ -38,13 +54,20 @@ enum Target {
     Connect(Range<usize>),
 }
 
+/// The request line of a head.
+#[derive(Debug, Clone)]
+struct RequestLine {
+    method: usize,
+    target: Range<usize>,
+    form: Target,
+}
+
 /// A head that is being read. Ranges are within the withheld bytes, which begin with the head.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Head {
     lines: Lines,
-    begun: bool,
-    fields: usize,
-    target: Target,
+    line: Option<RequestLine>,
+    fields: Vec<(Range<usize>, Range<usize>)>,
     host: Option<Range<usize>>,
     length: Option<u64>,
     chunked: bool,
@@ -52,36 +75,48 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Reads on in `input`, all bytes of this head so far. When it is complete: its length and how its body is framed.
+    /// Reads on in `input`, all bytes of this head so far.
     pub(super) fn read(
         &mut self,
         input: &[u8],
         size_max: usize,
-    ) -> Result<Option<(usize, Framing)>, Violation> {
+    ) -> Result<Option<Heading>, Violation> {
         let block = input.get(..size_max).unwrap_or(input);
         while let Some((begin, end)) = self.lines.next(block)? {
             let line = block.get(begin..end).unwrap_or_default();
-            if !self.begun {
-                self.begun = true;
-                self.target = request_line(line)?;
-            } else if line.is_empty() {
-                return Ok(Some((self.lines.length(), self.framing(block)?)));
-            } else {
-                self.field(line, begin)?;
+            match self.line.take() {
+                None => self.line = Some(request_line(line)?),
+                Some(first) if line.is_empty() => return self.complete(first, block).map(Some),
+                first @ Some(_) => {
+                    self.line = first;
+                    self.field(line, begin)?;
+                }
             }
         }
         if block.len() >= size_max { Err(Violation::HeadTooLarge) } else { Ok(None) }
     }
 
+    fn complete(&mut self, line: RequestLine, block: &[u8]) -> Result<Heading, Violation> {
+        Ok(Heading {
+            length: self.lines.length(),
+            framing: self.framing(&line.form, block)?,
+            method: line.method,
+            target: line.target,
+            fields: std::mem::take(&mut self.fields),
+            expects: self.expects,
+        })
+    }
+
     fn field(&mut self, line: &[u8], begin: usize) -> Result<(), Violation> {
-        self.fields += 1;
-        if self.fields > FIELDS_MAX {
+        if self.fields.len() >= FIELDS_MAX {
             return Err(Violation::TooManyFields);
         }
         let field = Field::parse(line)?;
+        let value = begin + field.begin..begin + field.begin + field.value.len();
+        self.fields.push((begin..begin + field.name.len(), value.clone()));
         // By length first: nearly every field is none of these.
         match field.name.len() {
-            4 if field.is(b"host") => self.host(field, line, begin),
+            4 if field.is(b"host") => self.host(field, value),
             6 if field.is(b"expect") => self.expect(field.value),
             14 if field.is(b"content-length") => self.content_length(field.value),
             17 if field.is(b"transfer-encoding") => self.transfer_encoding(field.value),
@@ -91,18 +126,14 @@ impl Head {
         }
     }
 
-    fn host(&mut self, field: Field<'_>, line: &[u8], begin: usize) -> Result<(), Violation> {
+    fn host(&mut self, field: Field<'_>, value: Range<usize>) -> Result<(), Violation> {
         if self.host.is_some() {
             return Err(Violation::HostRepeated);
         }
         if !octet::is_authority(field.value) {
             return Err(Violation::HostForm);
         }
-        // An authority has no white space, so only what follows the name and the colon was trimmed.
-        let rest = line.get(field.name.len() + 1..).unwrap_or_default();
-        let leading = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-        let start = begin + field.name.len() + 1 + leading;
-        self.host = Some(start..start + field.value.len());
+        self.host = Some(value);
         Ok(())
     }
 
@@ -131,7 +162,7 @@ impl Head {
         Ok(())
     }
 
-    fn framing(&self, block: &[u8]) -> Result<Framing, Violation> {
+    fn framing(&self, target: &Target, block: &[u8]) -> Result<Framing, Violation> {
         let host = self.host.clone().ok_or(Violation::HostMissing)?;
         let differs = |authority: &Range<usize>| {
             let same = block
@@ -140,8 +171,8 @@ impl Head {
                 .is_some_and(|(a, b)| a.eq_ignore_ascii_case(b));
             !same
         };
-        let connect = matches!(self.target, Target::Connect(_));
-        match (&self.target, self.length, self.chunked) {
+        let connect = matches!(target, Target::Connect(_));
+        match (target, self.length, self.chunked) {
             (Target::Absolute(authority) | Target::Connect(authority), _, _)
                 if differs(authority) =>
             {
@@ -158,7 +189,7 @@ impl Head {
 }
 
 /// The request line without its CRLF, the first of its head (RFC 9112 §3).
-fn request_line(line: &[u8]) -> Result<Target, Violation> {
+fn request_line(line: &[u8]) -> Result<RequestLine, Violation> {
     let after_method = octet::token_length(line);
     match line.get(after_method) {
         Some(b' ') if (1..=METHOD_MAX).contains(&after_method) => (),
@@ -173,7 +204,9 @@ fn request_line(line: &[u8]) -> Result<Target, Violation> {
     if target.len() > TARGET_MAX {
         return Err(Violation::TargetTooLong);
     }
-    target_form(method, target, after_method + 1)
+    let begin = after_method + 1;
+    let form = target_form(method, target, begin)?;
+    Ok(RequestLine { method: after_method, target: begin..begin + target.len(), form })
 }
 
 /// `version` still has its space. Whatever is not exactly HTTP/1.1 is refused, 1.0 too: proxies and

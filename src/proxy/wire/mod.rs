@@ -1,34 +1,34 @@
-//! The guard for HTTP/1 bytes from clients, before hyper: which bytes may go on, and in which order.
+//! HTTP/1.1 from clients: one strict subset of RFC 9112, read once.
 //!
-//! hyper lets bare LF, `Content-Length` beside `Transfer-Encoding`, chunk extensions and none or two
-//! `Host` pass. [`Wire`] is a pure machine that knows one strict subset of RFC 9112 and withholds each
-//! head until it is complete and inside it; [`Guard`] applies it to a stream; [`Exchange`] is what the
-//! guard, the service and the connection's task share. What a request *means* is not judged here.
+//! Other servers let bare LF, `Content-Length` beside `Transfer-Encoding`, chunk extensions and none or two `Host` pass.
+//! [`Wire`] is a pure machine that knows the subset and withholds each head until it is complete and inside it;
+//! [`Served`] is a connection on which requests come through it and answers go back; [`Watch`] knows how long a client
+//! may take. What a request *means* is not judged here.
 //!
 //! Property: whatever is let through, hyper frames the same.
 
 mod chunk;
-mod exchange;
 mod field;
-mod guard;
 mod head;
+mod line;
 mod octet;
 mod patience;
+mod request;
+mod served;
 #[cfg(test)]
 mod tests;
 mod violation;
 
-pub(crate) use exchange::{Answer, Ending, Exchange};
-pub(crate) use guard::Guard;
+pub(crate) use line::Ending;
 pub(crate) use patience::{Late, Patience, Watch};
-#[cfg(test)]
-pub(crate) use violation::Violation;
-pub(crate) use violation::{Breach, Place};
+pub(crate) use request::is_last;
+pub(crate) use served::{Asked, Content, Served};
+pub(crate) use violation::{Breach, Place, Violation};
 
-use chunk::{Chunked, Step};
-use head::{Framing, Head};
+use chunk::{Chunked, Piece};
+use head::{Framing, Head, Heading};
 
-/// The header lines that one head may have: what hyper takes by default.
+/// The header lines that one head may have.
 pub(crate) const FIELDS_MAX: usize = 100;
 
 /// The state of one client connection's request bytes. Pure: no I/O, no clock; it owns no buffer.
@@ -56,61 +56,65 @@ impl Wire {
         Self { size_max, state: State::Head(Head::default()) }
     }
 
-    /// How many leading bytes of `input` may go on now. `input` begins with the first byte that was not
-    /// let go before; bytes that were withheld are shown again with those that followed. Never more than
-    /// to the end of one request: ask again for the next when it may come.
+    /// The head of the next request, once `input` has all of it. `input` begins with the first byte behind what was
+    /// taken before; bytes of an incomplete head are shown again with those that followed.
     ///
     /// # Errors
     /// The [`Breach`] that begins with the first byte of `input`; from then on always.
-    pub(crate) fn release(&mut self, input: &[u8]) -> Result<usize, Breach> {
-        let mut released = 0;
-        loop {
-            match self.step(input.get(released..).unwrap_or_default()) {
-                Ok(Step::Passed(0)) => return Ok(released),
-                Ok(Step::Passed(more)) => released += more,
-                Ok(Step::Ended(more)) => {
-                    self.state = State::Head(Head::default());
-                    return Ok(released + more);
-                }
-                Err(breach) => {
-                    self.state = State::Broken(breach);
-                    return if released == 0 { Err(breach) } else { Ok(released) };
-                }
+    pub(crate) fn head(&mut self, input: &[u8]) -> Result<Option<Heading>, Breach> {
+        let read = match &mut self.state {
+            State::Head(head) => head.read(input, self.size_max),
+            State::Length(_) | State::Chunked(_) => return Ok(None),
+            State::Broken(breach) => return Err(*breach),
+        };
+        let heading = read.map_err(|violation| self.broken(violation, Place::Head))?;
+        if let Some(heading) = &heading {
+            self.state = match heading.framing {
+                Framing::Empty => State::Head(Head::default()),
+                Framing::Length(left) => State::Length(left),
+                Framing::Chunked => State::Chunked(Chunked::default()),
+            };
+        }
+        Ok(heading)
+    }
+
+    /// The next piece of the body under way; behind its last piece it is [`Self::is_between`] two requests.
+    ///
+    /// # Errors
+    /// As [`Self::head`].
+    pub(crate) fn piece(&mut self, input: &[u8]) -> Result<Piece, Breach> {
+        let (piece, ended) = match &mut self.state {
+            State::Head(_) => return Ok(Piece::More),
+            State::Length(left) => (Ok(chunk::data(left, input)), *left == 0),
+            State::Chunked(chunked) => {
+                let piece = chunked.step(input);
+                (piece, matches!(piece, Ok(Piece::Trailers(_))))
             }
+            State::Broken(breach) => return Err(*breach),
+        };
+        if ended {
+            self.state = State::Head(Head::default());
+        }
+        piece.map_err(|violation| self.broken(violation, Place::Body))
+    }
+
+    fn broken(&mut self, violation: Violation, place: Place) -> Breach {
+        let breach = Breach { violation, place };
+        self.state = State::Broken(breach);
+        breach
+    }
+
+    /// How much of the body under way is to come, where that is known.
+    pub(crate) const fn left(&self) -> Option<u64> {
+        match self.state {
+            State::Head(_) => Some(0),
+            State::Length(left) => Some(left),
+            State::Chunked(_) | State::Broken(_) => None,
         }
     }
 
     /// Whether the next byte to go begins a request.
     pub(crate) const fn is_between(&self) -> bool {
         matches!(self.state, State::Head(_))
-    }
-
-    fn step(&mut self, input: &[u8]) -> Result<Step, Breach> {
-        let in_body = |violation| Breach { violation, place: Place::Body };
-        match &mut self.state {
-            State::Head(head) => {
-                let read = head.read(input, self.size_max);
-                let complete =
-                    read.map_err(|violation| Breach { violation, place: Place::Head })?;
-                Ok(complete
-                    .map_or(Step::Passed(0), |(length, framing)| self.enter(length, framing)))
-            }
-            State::Length(left) => {
-                let passed = chunk::passing(*left, input);
-                *left -= passed as u64;
-                Ok(if *left == 0 { Step::Ended(passed) } else { Step::Passed(passed) })
-            }
-            State::Chunked(chunked) => chunked.step(input).map_err(in_body),
-            State::Broken(breach) => Err(*breach),
-        }
-    }
-
-    fn enter(&mut self, length: usize, framing: Framing) -> Step {
-        self.state = match framing {
-            Framing::Empty => return Step::Ended(length),
-            Framing::Length(left) => State::Length(left),
-            Framing::Chunked => State::Chunked(Chunked::default()),
-        };
-        Step::Passed(length)
     }
 }

@@ -83,15 +83,17 @@ fn host_length(bytes: &[u8]) -> Option<usize> {
     (length > 1 && inner.get(length) == Some(&b']')).then_some(length + 2)
 }
 
-/// The value without the white space around it (RFC 9110 §5.6.3).
-pub(super) fn trim(mut value: &[u8]) -> &[u8] {
+/// The value without the white space around it (RFC 9110 §5.6.3), and how much of that stands before it.
+pub(super) fn trim(mut value: &[u8]) -> (usize, &[u8]) {
+    let mut leading = 0;
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
+        leading += 1;
     }
     while let [rest @ .., b' ' | b'\t'] = value {
         value = rest;
     }
-    value
+    (leading, value)
 }
 
 #[cfg(test)]
@@ -128,7 +130,8 @@ mod tests {
 
     #[test]
     fn white_space_around_a_value_is_no_part_of_it() {
-        assert_eq!(trim(b" \ta b\t "), b"a b");
-        assert_eq!(trim(b" \t "), b"");
+        assert_eq!(trim(b" \ta b\t "), (2, &b"a b"[..]));
+        assert_eq!(trim(b"a"), (0, &b"a"[..]));
+        assert_eq!(trim(b" \t "), (3, &b""[..]));
     }
 }

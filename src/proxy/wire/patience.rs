@@ -1,15 +1,11 @@
 //! How long a client may take: idle, in a head, not reading. The clock of an HTTP/1 connection; the
 //! bodies of requests are the service's.
 
-use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
-
-use super::exchange::Exchange;
 
 /// The bounds of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,43 +29,47 @@ pub(crate) enum Late {
     Write,
 }
 
-impl Exchange {
+/// Since when the client is waited for, and for what.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Since {
+    /// Nothing is owed to it and no byte of it waits.
+    pub(super) idle: Option<Instant>,
+    /// A head is incomplete.
+    pub(super) head: Option<Instant>,
+    /// It takes no byte of what is written to it.
+    pub(super) stalled: Option<Instant>,
+}
+
+impl Since {
     /// When the client will be late, and for what, if nothing happens until then. `None`: it is not the client
     /// who is waited for.
-    pub(crate) fn deadline(&self, patience: &Patience) -> Option<(Instant, Late)> {
-        let stalled = self.stalled_since().map(|since| (since + patience.write, Late::Write));
-        let head = || self.head_since().map(|since| (since + patience.head, Late::Head));
-        let idle = || self.idle_since().map(|since| (since + patience.idle, Late::Idle));
+    fn deadline(&self, patience: &Patience) -> Option<(Instant, Late)> {
+        let stalled = self.stalled.map(|since| (since + patience.write, Late::Write));
+        let head = || self.head.map(|since| (since + patience.head, Late::Head));
+        let idle = || self.idle.map(|since| (since + patience.idle, Late::Idle));
         stalled.or_else(head).or_else(idle)
     }
 }
 
-/// Ends when the client is late. Poll it after hyper's connection, in the same task: it looks at the
-/// exchange each time and needs no waking of its own but its timer, which is set anew only when it
-/// fires or is set too late.
+/// Ends when the client is late. Poll it after the connection, in the same task: it is shown how things stand each time
+/// and needs no waking of its own but its timer, which is set anew only when it fires or is set too late.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    exchange: Rc<Exchange>,
     patience: Patience,
     sleep: Pin<Box<Sleep>>,
 }
 
 impl Watch {
-    /// Watches `exchange`.
-    pub(crate) fn new(exchange: Rc<Exchange>, patience: Patience) -> Self {
+    /// Watches a client.
+    pub(crate) fn new(patience: Patience) -> Self {
         let sleep = Box::pin(tokio::time::sleep(patience.head.min(patience.idle)));
-        Self { exchange, patience, sleep }
+        Self { patience, sleep }
     }
-}
 
-impl Future for Watch {
-    type Output = Late;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Late> {
+    /// Ready when the client is late, as things stand.
+    pub(crate) fn poll_late(&mut self, context: &mut Context<'_>, since: Since) -> Poll<Late> {
+        let Some((at, late)) = since.deadline(&self.patience) else { return Poll::Pending };
         loop {
-            let Some((at, late)) = self.exchange.deadline(&self.patience) else {
-                return Poll::Pending;
-            };
             if at < self.sleep.deadline() {
                 self.sleep.as_mut().reset(at);
             }

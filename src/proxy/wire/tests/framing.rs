@@ -14,21 +14,22 @@ use hyper_util::rt::TokioIo;
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{HEAD_MAX, run};
+use super::{HEAD_MAX, release, run};
 use crate::proxy::wire::chunk::Chunked;
 use crate::proxy::wire::{State, Violation, Wire};
 
 /// One request as the wire believes it is framed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Seen {
-    method: String,
-    pub(crate) target: String,
-    body: Vec<u8>,
-    trailers: Vec<(String, Vec<u8>)>,
+pub(super) struct Seen {
+    pub(super) method: String,
+    pub(super) target: String,
+    pub(super) fields: Vec<(String, Vec<u8>)>,
+    pub(super) body: Vec<u8>,
+    pub(super) trailers: Vec<(String, Vec<u8>)>,
 }
 
 /// What the wire believes of `stream`, which it lets pass: shown one byte at a time, its state says what each is.
-pub(crate) fn believed(stream: &[u8]) -> Vec<Seen> {
+pub(super) fn believed(stream: &[u8]) -> Vec<Seen> {
     let mut wire = Wire::new(HEAD_MAX);
     let (mut requests, mut request) = (Vec::new(), Seen::default());
     let mut from = 0;
@@ -41,7 +42,7 @@ pub(crate) fn believed(stream: &[u8]) -> Vec<Seen> {
                 (false, false, false)
             }
         };
-        let released = wire.release(&stream[from..shown]).unwrap();
+        let released = release(&mut wire, &stream[from..shown]).unwrap();
         let piece = &stream[from..from + released];
         from += released;
         if head && released > 0 {
@@ -49,6 +50,8 @@ pub(crate) fn believed(stream: &[u8]) -> Vec<Seen> {
             let mut words = text.split(' ');
             request.method = words.next().unwrap().to_owned();
             request.target = words.next().unwrap().to_owned();
+            let line = piece.iter().position(|byte| *byte == b'\n').unwrap();
+            request.fields = fields(&piece[line + 1..]);
         }
         if data {
             request.body.extend(piece);
@@ -65,16 +68,23 @@ pub(crate) fn believed(stream: &[u8]) -> Vec<Seen> {
 
 fn fields(block: &[u8]) -> Vec<(String, Vec<u8>)> {
     let lines = block.split(|byte| *byte == b'\n').filter(|line| line.len() > 1);
+    let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let field = |line: &[u8]| {
         let colon = line.iter().position(|byte| *byte == b':').unwrap();
         let name = String::from_utf8_lossy(&line[..colon]).to_ascii_lowercase();
         (name, line[colon + 1..].trim_ascii().to_vec())
     };
-    lines.map(field).collect()
+    let mut fields: Vec<_> = lines.map(field).collect();
+    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+    fields
 }
 
-fn listed(map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
-    map.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
+/// By name; those of one name in the order in which they stand.
+pub(super) fn listed(map: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    let fields = map.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+    let mut fields: Vec<_> = fields.collect();
+    fields.sort_by(|(a, _), (b, _)| a.cmp(b));
+    fields
 }
 
 type Log = Rc<RefCell<Vec<Seen>>>;
@@ -86,8 +96,9 @@ async fn note(log: Log, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let trailers = body.trailers().map(listed).unwrap_or_default();
         let target = head.uri.to_string();
         let method = head.method.to_string();
+        let fields = listed(&head.headers);
         let body = body.to_bytes().to_vec();
-        log.borrow_mut().push(Seen { method, target, body, trailers });
+        log.borrow_mut().push(Seen { method, target, fields, body, trailers });
     }
     Response::builder().status(403).body(Full::default()).unwrap()
 }
@@ -96,7 +107,7 @@ fn current_thread() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap()
 }
 
-/// What hyper understands of `stream`, shown to it without a guard.
+/// What hyper understands of `stream`, shown to it as it is.
 fn understood(stream: &[u8]) -> (Vec<Seen>, String) {
     let log = Log::default();
     let answers = current_thread().block_on(async {
@@ -124,9 +135,9 @@ fn understood(stream: &[u8]) -> (Vec<Seen>, String) {
 fn a_target_is_never_longer_than_hyper_takes() {
     let text =
         |length: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(length - 1));
-    let release = |length| Wire::new(1 << 20).release(text(length).as_bytes());
-    assert!(release(65_534).is_ok());
-    assert_eq!(release(65_535).unwrap_err().violation, Violation::TargetTooLong);
+    let passes = |length| release(&mut Wire::new(1 << 20), text(length).as_bytes());
+    assert!(passes(65_534).is_ok());
+    assert_eq!(passes(65_535).unwrap_err().violation, Violation::TargetTooLong);
     assert_eq!(understood(text(65_534).as_bytes()).0.len(), 1);
 }
 
@@ -182,7 +193,7 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
 }
 
 /// Requests one behind the other, with a few bytes of them changed to what smugglers like.
-pub(crate) fn stream() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn stream() -> impl Strategy<Value = Vec<u8>> {
     let nasty = prop::sample::select(vec![
         "\r",
         "\n",
