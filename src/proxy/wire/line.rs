@@ -251,6 +251,9 @@ where
                 }
                 Some(rest) => {
                     let more = ready!(Pin::new(&mut *self).poll_write(cx, rest))?;
+                    if more == 0 {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
                     self.interim = Some(written + more);
                 }
             }
