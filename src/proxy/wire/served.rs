@@ -1,5 +1,5 @@
 //! A client's HTTP/1.1 connection (RFC 9112): one exchange at a time, driven by the task that answers. Its bytes pass
-//! [`Wire`] first; which request is answered how is decided elsewhere.
+//! [`super::Wire`] first; which request is answered how is decided elsewhere.
 
 use std::cell::RefCell;
 use std::io;
