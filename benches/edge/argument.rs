@@ -26,9 +26,12 @@ pub(crate) struct Setting {
     #[arg(long, global = true, default_value = env!("CARGO_BIN_EXE_sekisho"))]
     pub(crate) sekisho: PathBuf,
     /// What stands in the middle, measured in alternation; `direct` is nothing: the ceiling. Without it, `sekisho`; for
-    /// `peers` all but `direct`.
+    /// `peers` it and its three peers.
     #[arg(long, global = true, value_delimiter = ',')]
     pub(crate) subject: Vec<SubjectName>,
+    /// Another build of the program, to be measured beside it.
+    #[arg(long, global = true, default_value = env!("CARGO_BIN_EXE_sekisho"))]
+    pub(crate) earlier: PathBuf,
     /// haproxy's program.
     #[arg(long, global = true, default_value = "haproxy")]
     pub(crate) haproxy: PathBuf,
@@ -57,6 +60,8 @@ pub(crate) struct Setting {
 pub(crate) enum SubjectName {
     /// The program of this project.
     Sekisho,
+    /// Another build of it.
+    Earlier,
     /// haproxy, at its best.
     Haproxy,
     /// nginx, at its best.

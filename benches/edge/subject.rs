@@ -81,6 +81,7 @@ pub(crate) struct Running {
 /// This project's program, under a law of realistic size, its ledger on disk.
 #[derive(Debug)]
 struct Sekisho {
+    name: &'static str,
     program: PathBuf,
 }
 
@@ -92,7 +93,8 @@ struct Direct;
 pub(crate) fn chosen(setting: &Setting, site: &Site, default: &[SubjectName]) -> Vec<Candidate> {
     let make = |name: &SubjectName| -> Box<dyn Subject> {
         match name {
-            SubjectName::Sekisho => Box::new(Sekisho { program: setting.sekisho.clone() }),
+            SubjectName::Sekisho => Box::new(Sekisho::new("sekisho", &setting.sekisho)),
+            SubjectName::Earlier => Box::new(Sekisho::new("earlier", &setting.earlier)),
             SubjectName::Haproxy => Box::new(Peer::haproxy(setting)),
             SubjectName::Nginx => Box::new(Peer::nginx(setting)),
             SubjectName::Envoy => Box::new(Peer::envoy(setting)),
@@ -157,9 +159,15 @@ impl Candidate {
     }
 }
 
+impl Sekisho {
+    fn new(name: &'static str, program: &Path) -> Self {
+        Self { name, program: program.to_owned() }
+    }
+}
+
 impl Subject for Sekisho {
     fn name(&self) -> &'static str {
-        "sekisho"
+        self.name
     }
 
     fn start(&self, _site: &Site, folder: &Path, addresses: &Addresses) -> io::Result<Child> {
