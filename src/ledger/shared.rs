@@ -20,6 +20,10 @@ use crate::flow::Timestamp;
 /// How often the writer looks at the disk, and tries again where it failed.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// For so many times the longest that an entry stays unsynced the writer, after a commit, sleeps no longer than that at a
+/// time: whoever places the next entry need not wake it.
+const DOZES: u32 = 2;
+
 /// Of the longest that an entry nobody waits for stays unsynced, the part after which a quiet moment is taken to write it.
 /// Earlier ones would only mean more writes.
 const RIPE: (u32, u32) = (3, 4);
@@ -103,7 +107,9 @@ impl Shared {
         if was_empty {
             self.waiting.store(self.micros().max(1), Ordering::Relaxed);
         }
-        let wake = was_empty || was_half != state.batch.is_half_full(bound);
+        // A wake is a system call in the middle of a request: not for a writer that looks in time by itself.
+        let oversleeps = was_empty && state.oversleeps(self.settings.sync);
+        let wake = oversleeps || was_half != state.batch.is_half_full(bound);
         if wake || state.stage == Life::Closing {
             drop(state);
             self.work.notify_one();
@@ -233,8 +239,12 @@ impl Shared {
                 None if state.stage > Life::Open => return Job::End,
                 _ if look <= now => return Job::Look,
                 due => {
-                    let until = due.map_or(look, |due| due.min(look));
+                    let doze = (now < last_commit + self.settings.sync * DOZES)
+                        .then(|| now + self.settings.sync);
+                    let until = due.or(doze).map_or(look, |due| due.min(look));
+                    state.sleeps_until = Some(until);
                     state = rest(&self.work, state, until.saturating_duration_since(now));
+                    state.sleeps_until = None;
                 }
             }
         }

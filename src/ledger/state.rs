@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) oldest: Option<Instant>,
     /// Whether this is a good moment to write it.
     pub(super) is_ripe: bool,
+    /// When the writer, which sleeps, looks by itself; `None` while it is awake and looks before it sleeps.
+    pub(super) sleeps_until: Option<Instant>,
     pub(super) waiters: Vec<Waiter>,
     pub(super) obstacle: Option<Obstacle>,
     /// What was turned away since the last gap entry.
@@ -134,6 +136,7 @@ impl State {
             durable: next.saturating_sub(1),
             oldest: None,
             is_ripe: false,
+            sleeps_until: None,
             waiters: Vec::new(),
             obstacle,
             missing: None,
@@ -192,6 +195,12 @@ impl State {
         }
     }
 
+    /// Whether the writer sleeps longer than the oldest line may stay unsynced.
+    pub(super) fn oversleeps(&self, sync: Duration) -> bool {
+        let due = self.oldest.map(|oldest| oldest + sync);
+        due.zip(self.sleeps_until).is_some_and(|(due, until)| until > due)
+    }
+
     pub(super) fn hand_over(&mut self, hand: &mut Batch, now: Instant) {
         hand.clear();
         std::mem::swap(hand, &mut self.batch);
@@ -214,6 +223,31 @@ impl State {
     pub(super) fn clear_obstacle(&mut self, these: &[Obstacle]) {
         if self.obstacle.is_some_and(|obstacle| these.contains(&obstacle)) {
             self.obstacle = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::State;
+
+    #[test]
+    fn a_writer_is_woken_only_where_it_would_look_too_late() {
+        let sync = Duration::from_millis(25);
+        let placed = Instant::now();
+        let after = |millis| Some(placed + Duration::from_millis(millis));
+        let table = [
+            ("asleep for long", Some(placed), after(900), true),
+            ("a little too long", Some(placed), after(26), true),
+            ("up in time", Some(placed), after(25), false),
+            ("awake", Some(placed), None, false),
+            ("nothing to write", None, after(900), false),
+        ];
+        for (case, oldest, sleeps_until, due) in table {
+            let state = State { oldest, sleeps_until, ..State::new(1, None) };
+            assert_eq!(state.oversleeps(sync), due, "{case}");
         }
     }
 }
