@@ -15,6 +15,7 @@ use crate::counted::Kind;
 use crate::figure::{Table, float};
 use crate::measure::{self, Counted, Plan};
 use crate::outcome::{BOUND, Outcome};
+use crate::placed;
 
 /// Rounds that are further above the best than this share do not carry a bound of 5 %.
 const SPREAD: f64 = 0.02;
@@ -64,6 +65,7 @@ pub(crate) fn hold(arguments: &Arguments) -> io::Result<bool> {
     println!("{table}");
     let others = !baseline.tools.is_empty() && baseline.tools != tools;
     explain(&apart, worse, others);
+    placed::check(arguments)?;
     if arguments.write {
         baseline.tools = tools;
         let text = serde_json::to_string_pretty(&baseline).map_err(io::Error::other)?;

@@ -11,6 +11,16 @@ use crate::profile::Profile;
 #[derive(Debug, Clone)]
 pub(crate) struct Callgrind {
     folder: PathBuf,
+    names: Names,
+}
+
+/// How a profile names functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    /// As people write them.
+    Plain,
+    /// As the linker has them.
+    Linked,
 }
 
 impl Callgrind {
@@ -18,7 +28,7 @@ impl Callgrind {
     ///
     /// # Errors
     /// Where it is not installed.
-    pub(crate) fn new(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn new(folder: &Path, names: Names) -> io::Result<Self> {
         let asked = Command::new("valgrind").arg("--version").output();
         let known = asked.map_err(|error| {
             io::Error::new(error.kind(), format!("`valgrind` cannot be started: {error}"))
@@ -26,13 +36,17 @@ impl Callgrind {
         if !known.status.success() {
             return Err(io::Error::other("`valgrind` does not work"));
         }
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), names })
     }
 
     /// Runs `program`; nothing is counted until [`Self::begin`].
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("valgrind");
         command.args(["--tool=callgrind", "--instr-atstart=no", "--dump-instr=no", "--quiet"]);
+        command.arg(match self.names {
+            Names::Plain => "--demangle=yes",
+            Names::Linked => "--demangle=no",
+        });
         // A thread waits for its turn, not for its luck: batches are alike in each round.
         command.arg("--fair-sched=yes");
         command.arg(format!("--callgrind-out-file={}", self.out().display()));

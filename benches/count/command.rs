@@ -33,6 +33,12 @@ pub(crate) struct Arguments {
     /// Shows instead the processor time of a request with one worker and with two.
     #[arg(long)]
     pub(crate) workers: bool,
+    /// Writes instead the linker's script that lays the functions of a request side by side.
+    #[arg(long)]
+    pub(crate) layout: bool,
+    /// Where that script is.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/layout/request.ld"))]
+    pub(crate) script: PathBuf,
     /// How many functions a profile lists.
     #[arg(long, default_value_t = 40)]
     pub(crate) top: usize,

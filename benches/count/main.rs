@@ -45,8 +45,10 @@ mod case;
 mod command;
 mod counted;
 mod inside;
+mod layout;
 mod measure;
 mod outcome;
+mod placed;
 mod profile;
 mod scale;
 mod served;
@@ -81,6 +83,7 @@ fn run(arguments: &Arguments) -> io::Result<bool> {
         Some(Helper::Inside(settings)) => inside::run(settings).map(|()| true),
         None if arguments.workers => scale::workers(arguments).map(|()| true),
         None if arguments.scale.is_some() => scale::measure(arguments).map(|()| true),
+        None if arguments.layout => placed::write(arguments).map(|()| true),
         None if arguments.profile => table::show(arguments).map(|()| true),
         None => baseline::hold(arguments),
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use crate::argument::Setting;
-use crate::callgrind::Callgrind;
+use crate::callgrind::{Callgrind, Names};
 use crate::case::{Case, Place};
 use crate::counted::Kind;
 use crate::figure::{float, median};
@@ -57,13 +57,15 @@ pub(crate) struct Plan {
     pub(crate) connections: usize,
     /// How many workers the program has: 1 or 2.
     pub(crate) workers: usize,
+    /// How functions are named.
+    pub(crate) names: Names,
 }
 
 impl Plan {
     /// As the baseline has it.
     pub(crate) const fn of(case: Case, rounds: usize) -> Self {
         let size = Size { rules: case.rules(), prefixes: 0 };
-        Self { case, rounds, size, connections: CLIENTS, workers: 1 }
+        Self { case, rounds, size, connections: CLIENTS, workers: 1, names: Names::Plain }
     }
 }
 
@@ -96,7 +98,7 @@ pub(crate) fn place(setting: &Setting, law_size: Size) -> io::Result<(Site, Path
 /// Where a process does not start or does not do its work.
 pub(crate) fn count(setting: &Setting, plan: Plan) -> io::Result<Counted> {
     let (site, folder) = place(setting, plan.size)?;
-    let callgrind = Callgrind::new(site.folder())?;
+    let callgrind = Callgrind::new(site.folder(), plan.names)?;
     let rounds = match plan.case.place() {
         Place::Inside => {
             inside::count(&callgrind, &folder.join("appliance.yaml"), plan.case, plan.rounds)?

@@ -5,6 +5,7 @@
 #![expect(dead_code, reason = "the bench uses the rest of these files")]
 
 mod counted;
+mod layout;
 mod outcome;
 mod profile;
 mod svg;
@@ -90,6 +91,73 @@ totals: 175
         assert_eq!(profile.files.get("/src/a.rs"), Some(&100));
         assert_eq!(profile.files.get("/src/b.rs"), Some(&20));
         assert_eq!(profile.files.get("malloc.c"), Some(&40));
+    }
+}
+
+mod layout_tests {
+    use crate::layout::{Layout, stale};
+    use crate::profile::Profile;
+
+    const DUMP: &str = "ob=(1) /bin/edge
+fn=(1) _ZN4edge3run17h0123456789abcdefE
+1 100
+fn=(2) _ZN4core3ops4call17hfedcba9876543210E.llvm.12
+1 100
+fn=(3) aws_lc_0_47_0_AES_encrypt'2
+1 90
+fn=(6) _RNvMNtCsjrHSEGnQ3l9_3std4timeNtB2_7Instant7elapsed
+1 90
+fn=(4) _ZN4edge6seldom17h0123456789abcdefE
+1 9
+ob=(2) /lib/libc.so.6
+fn=(5) malloc
+1 100
+";
+
+    /// What the program has: of `call` one for each of many types.
+    const SYMBOLS: [&str; 7] = [
+        "_ZN4edge3run17h0000000000000000E",
+        "aws_lc_0_48_1_AES_encrypt",
+        "_RNvMNtCsbfLk1pQx8_3std4timeNtB2_7Instant7elapsed",
+        "_ZN4core3ops4call17h0000000000000001E",
+        "_ZN4core3ops4call17h0000000000000002E",
+        "_ZN4core3ops4call17h0000000000000003E",
+        "_ZN4core3ops4call17h0000000000000004E",
+    ];
+
+    fn script() -> String {
+        let mut layout = Layout::default();
+        for case in ["first", "second"] {
+            layout.add(case, &Profile::read(DUMP), "/bin/edge", 10);
+        }
+        layout.render(&SYMBOLS)
+    }
+
+    #[test]
+    fn what_requests_run_stands_in_the_script_once_without_versions_and_the_ambiguous_last() {
+        let script = script();
+        let lines: Vec<_> =
+            script.lines().map(str::trim).filter(|line| line.contains('*')).collect();
+        let due = [
+            "/* The functions that a request runs, to lie side by side in the program.",
+            "Written by `cargo bench --bench count -- --layout`; used by `build.rs`. */",
+            "/* first */",
+            "*(.text._RNvMNtCs*_3std4timeNtB2_7Instant7elapsed)",
+            "*(.text._ZN4edge3run*)",
+            "*(.text.aws_lc_*_AES_encrypt)",
+            "/* second */",
+            "/* under one name with functions that no request runs */",
+            "*(.text._ZN4core3ops4call*)",
+        ];
+        assert_eq!(lines, due);
+        assert!(script.ends_with("INSERT BEFORE .text;\n"));
+    }
+
+    #[test]
+    fn a_name_that_no_function_has_any_more_is_old() {
+        assert_eq!(stale(&script(), &SYMBOLS), (0, 4));
+        let [_run, others @ ..] = SYMBOLS;
+        assert_eq!(stale(&script(), &others), (1, 4));
     }
 }
 
