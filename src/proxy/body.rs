@@ -79,14 +79,8 @@ impl Body for ClientBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
         match self.get_mut() {
-            Self::Http1(content) => {
-                let frame = Pin::new(content).poll_frame(cx);
-                frame.map(|frame| frame.map(|frame| frame.map_err(|_why| ClientBroke)))
-            }
-            Self::Http2(incoming) => {
-                let frame = Pin::new(incoming).poll_frame(cx);
-                frame.map(|frame| frame.map(|frame| frame.map_err(|_why| ClientBroke)))
-            }
+            Self::Http1(content) => Pin::new(content).poll_frame(cx).map_err(|_why| ClientBroke),
+            Self::Http2(incoming) => Pin::new(incoming).poll_frame(cx).map_err(|_why| ClientBroke),
         }
     }
 
@@ -240,9 +234,7 @@ impl Body for ResponseBody {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Upstream(relayed) => relayed.poll_relayed(cx),
-            Self::Own(own) => Pin::new(own)
-                .poll_frame(cx)
-                .map(|frame| frame.map(|frame| frame.map_err(|e| match e {}))),
+            Self::Own(own) => Pin::new(own).poll_frame(cx).map_err(|never| match never {}),
         }
     }
 

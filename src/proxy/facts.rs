@@ -1,6 +1,6 @@
 //! What the law looks at in a request: method, host, path, in their one normal form; and what the ledger says of them.
 
-use http::header::{CONNECTION, UPGRADE};
+use http::header::UPGRADE;
 use http::request::Parts;
 use http::{Method as HttpMethod, Version};
 
@@ -42,12 +42,9 @@ fn path(parts: &Parts) -> Result<Path, &'static str> {
 
 /// Whether it asks for another protocol. HTTP/2 knows only extended CONNECT (RFC 8441), which is not offered.
 fn is_upgrade(parts: &Parts) -> bool {
-    let nominated = parts.headers.get_all(CONNECTION).iter().any(|value| {
-        value.to_str().is_ok_and(|list| {
-            list.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"))
-        })
-    });
-    parts.method == HttpMethod::CONNECT || nominated || parts.headers.contains_key(UPGRADE)
+    parts.method == HttpMethod::CONNECT
+        || header::names_upgrade(&parts.headers)
+        || parts.headers.contains_key(UPGRADE)
 }
 
 /// What the ledger says of a request.

@@ -108,23 +108,27 @@ fn is_hop_by_hop(name: &str) -> bool {
 
 /// The fields that `Connection` names and may take away.
 fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
-    let values = headers.get_all(CONNECTION).iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
+    tokens(headers, &CONNECTION)
+        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
         .filter(|name| !END_TO_END.contains(&name.as_str()) && *name != TE)
         .collect()
 }
 
 /// Whether the sender of `headers` takes trailers (RFC 9110 §6.5.1).
 pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
-    let mut tokens = headers
-        .get_all(TE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    tokens.any(|token| token.trim().eq_ignore_ascii_case("trailers"))
+    tokens(headers, &TE).any(|token| token.eq_ignore_ascii_case("trailers"))
+}
+
+/// What stands between the commas of every field of this `name` (RFC 9110 §5.6.1); a value that is no text has nothing.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+/// Whether this value of `Connection` says that no message follows (RFC 9112 §9.6). Also one that is no text.
+pub(super) fn says_close(value: &[u8]) -> bool {
+    let mut tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    tokens.any(|token| token.eq_ignore_ascii_case(b"close"))
 }
 
 /// Refuses what no HTTP/2 message may have (RFC 9113 §8.2.2).
@@ -320,9 +324,9 @@ pub(crate) fn asked_protocol(headers: &HeaderMap) -> Result<HeaderValue, &'stati
     Ok(value.clone())
 }
 
-fn names_upgrade(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|it| it.trim().eq_ignore_ascii_case("upgrade"))
+/// Whether `Connection` says that another protocol is asked for (RFC 9110 §7.8).
+pub(super) fn names_upgrade(headers: &HeaderMap) -> bool {
+    tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"))
 }
 
 /// Gives a message of HTTP/1.1 the two fields of a switch of protocols, which are this hop's own.

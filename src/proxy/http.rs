@@ -3,6 +3,9 @@
 
 use std::rc::Rc;
 
+use http::header::UPGRADE;
+use http::{StatusCode, Version};
+
 use super::body::{ClientBody, ResponseBody};
 use super::connection::Connection;
 use super::ended::Ended;
@@ -13,8 +16,6 @@ use super::snapshot::Snapshot;
 use super::{clock, facts, header};
 use crate::flow::{Hello, Request};
 use crate::verdict::{Denied, Reason, Stage};
-use http::header::UPGRADE;
-use http::{StatusCode, Version};
 
 /// The exchange was cut: there is no answer, the stream is reset or the connection closed.
 #[derive(Debug)]

@@ -124,14 +124,12 @@ impl<B: Body<Data = Bytes> + Unpin> Outgoing<B> {
         if to.is_last && !headers.contains_key(CONNECTION) {
             put_field(&mut front, "connection", b"close");
         }
-        match (&body, framing) {
-            _ if said.is_some() || has_no_length || code == 304 => {}
-            (Some(_), Framing::Chunked) => put_field(&mut front, "transfer-encoding", b"chunked"),
-            (None, _) if to.method == Method::HEAD => {}
-            (_, Framing::Length(length)) => {
+        match framing {
+            _ if said.is_some() || has_no_length || code == 304 || to.method == Method::HEAD => {}
+            Framing::Chunked => put_field(&mut front, "transfer-encoding", b"chunked"),
+            Framing::Length(length) => {
                 put_field(&mut front, "content-length", length.to_string().as_bytes());
             }
-            (None, Framing::Chunked) => {}
         }
         front.put_slice(b"\r\n");
         let (has_ended, takes_trailers) = (body.is_none(), to.takes_trailers);

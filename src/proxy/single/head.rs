@@ -11,12 +11,11 @@ use httparse::{ParserConfig, Status};
 use hyper::ext::ReasonPhrase;
 
 use super::Broken;
+use crate::proxy::header::says_close;
+use crate::proxy::wire::FIELDS_MAX;
 
 /// The largest head that is read; as on HTTP/2.
 const SIZE_MAX: usize = 64 << 10;
-
-/// The fields of a head, as many as of a request.
-const FIELDS_MAX: usize = 100;
 
 /// A head and what follows from it.
 #[derive(Debug)]
@@ -127,8 +126,7 @@ impl Said {
             }
             self.chunked = true;
         } else if *name == CONNECTION {
-            let mut tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-            self.close |= tokens.any(|token| token.eq_ignore_ascii_case(b"close"));
+            self.close |= says_close(value);
         }
         Ok(true)
     }

@@ -9,6 +9,7 @@ use http::{Method, Request, Uri, Version};
 use super::field::{Field, Lines};
 use super::head::Heading;
 use super::violation::Violation;
+use crate::proxy::header::says_close;
 
 /// The request whose head is `bytes`.
 ///
@@ -49,9 +50,7 @@ pub(super) fn trailers(bytes: &Bytes) -> Result<HeaderMap, Violation> {
 
 /// Whether the client asks for no more behind this request (RFC 9112 §9.6).
 pub(crate) fn is_last(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(CONNECTION).iter();
-    let mut tokens = values.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(b"close"))
+    headers.get_all(CONNECTION).iter().any(|value| says_close(value.as_bytes()))
 }
 
 fn name(name: &[u8]) -> Result<HeaderName, Violation> {
