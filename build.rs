@@ -1,5 +1,5 @@
 //! Lays the functions that a request runs side by side in the program, where the linker can do that: `layout/request.ld`
-//! says which. Scattered over the 12 MB of the program they lie on 175 pages instead of 101, each of which has to be found
+//! says which. Scattered over the 12 MB of the program they lie on 142 pages instead of 86, each of which has to be found
 //! anew after the processor has slept (`docs/performance.md` has what that costs).
 
 #![expect(clippy::disallowed_methods, reason = "Cargo tells a build script by variables")]
