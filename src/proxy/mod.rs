@@ -125,7 +125,7 @@ impl Proxy {
         let load = Arc::new(AtomicUsize::new(0));
         let (shared, counted) = (Arc::clone(&self.shared), Arc::clone(&load));
         let work = move || {
-            if let Err(error) = worker::run(shared, arriving, commanded, &counted) {
+            if let Err(error) = worker::run(shared, arriving, commanded, counted) {
                 tracing::error!(%error, "a worker could not start");
             }
         };

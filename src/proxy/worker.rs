@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{Id, JoinSet, LocalSet};
+use tokio::task::{Id, JoinError, JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::accept::Arrival;
@@ -213,13 +213,19 @@ pub(super) fn run(
     shared: Arc<Shared>,
     arrivals: mpsc::Receiver<Arrival>,
     commands: mpsc::Receiver<Command>,
-    load: &AtomicUsize,
+    load: Arc<AtomicUsize>,
 ) -> io::Result<()> {
     let in_flight = Arc::new(AtomicUsize::new(0));
     let runtime = runtime(shared.ledger.clone(), Arc::clone(&in_flight))?;
     tls::draw_entropy();
     let worker = Rc::new(Worker::new(shared, in_flight));
-    LocalSet::new().block_on(&runtime, work(worker, arrivals, commands, load));
+    let tasks = LocalSet::new();
+    // A task of its own, since a set polls what it is run until whenever any of its tasks wakes.
+    let work = tasks.spawn_local(work(worker, arrivals, commands, load));
+    let done = tasks.block_on(&runtime, work);
+    if let Err(Ok(panic)) = done.map_err(JoinError::try_into_panic) {
+        std::panic::resume_unwind(panic);
+    }
     Ok(())
 }
 
@@ -238,7 +244,7 @@ async fn work(
     worker: Rc<Worker>,
     mut arrivals: mpsc::Receiver<Arrival>,
     mut commands: mpsc::Receiver<Command>,
-    load: &AtomicUsize,
+    load: Arc<AtomicUsize>,
 ) {
     let mut tasks = JoinSet::new();
     let mut sweep = tokio::time::interval(Duration::from_secs(1));
@@ -275,7 +281,7 @@ fn begin(worker: &Rc<Worker>, tasks: &mut JoinSet<()>, arrival: Arrival) {
     worker.live.borrow_mut().insert(task.id(), connection);
 }
 
-async fn finish(worker: &Worker, ended: Result<(Id, ()), tokio::task::JoinError>) {
+async fn finish(worker: &Worker, ended: Result<(Id, ()), JoinError>) {
     let id = match &ended {
         Ok((id, ())) => *id,
         Err(error) => error.id(),
