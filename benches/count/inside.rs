@@ -126,9 +126,9 @@ fn work(mut round: impl FnMut() -> io::Result<()>) -> io::Result<()> {
 async fn append(ledger: &Ledger, entry: &Entry, units: u32) -> io::Result<()> {
     let unwritable = |_| io::Error::other("the ledger cannot be written");
     for _ in 1..units {
-        drop(black_box(ledger.append(entry.clone()).await.map_err(unwritable)?));
+        drop(black_box(ledger.append(entry).await.map_err(unwritable)?));
     }
-    let last = ledger.append(entry.clone()).await.map_err(unwritable)?;
+    let last = ledger.append(entry).await.map_err(unwritable)?;
     drop(ledger.sync(last).await.map_err(unwritable)?);
     Ok(())
 }

@@ -130,7 +130,7 @@ fn appender(ledger: &Ledger, entries: u64) -> Duration {
     let began = thread_cpu();
     runtime.block_on(async {
         for number in 0..entries {
-            let receipt = ledger.append(entry(number)).await.unwrap();
+            let receipt = ledger.append(&entry(number)).await.unwrap();
             if number % 4096 == 0 {
                 let _durable = ledger.sync(receipt).await.unwrap();
             }

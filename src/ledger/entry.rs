@@ -116,8 +116,8 @@ pub enum Body {
     },
     /// [`Kind::Opened`].
     Opened {
-        /// The client's facts.
-        facts: ClientFacts,
+        /// The client's facts; in a box, so that the frequent kinds are no larger for them.
+        facts: Box<ClientFacts>,
         /// The verdict so far.
         verdict: Verdict,
     },
@@ -146,7 +146,7 @@ pub enum Body {
     /// [`Kind::Refused`]: the client's facts where no `opened` has them, the request's where there was one.
     Refused {
         /// The client's facts.
-        client: Option<ClientFacts>,
+        client: Option<Box<ClientFacts>>,
         /// The request's facts.
         request: Option<RequestFacts>,
         /// Where it would have been dialled.
@@ -329,8 +329,8 @@ impl Body {
         }
     }
 
-    /// The verdict it records, taken out of it.
-    pub fn into_verdict(self) -> Option<Verdict> {
+    /// The verdict it records.
+    pub const fn verdict(&self) -> Option<&Verdict> {
         match self {
             Self::Opened { verdict, .. }
             | Self::Dialled { verdict, .. }

@@ -148,8 +148,8 @@ impl Ledger {
     ///
     /// # Errors
     /// [`Unwritable`] under `when_unwritable: refuse`; under `continue` the receipt is [`Kept::Waived`].
-    pub async fn append(&self, entry: Entry) -> Result<Receipt, Unwritable> {
-        let draft = draft(&entry, self.rehearsal.is_some());
+    pub async fn append(&self, entry: &Entry) -> Result<Receipt, Unwritable> {
+        let draft = draft(entry, self.rehearsal.is_some());
         let placement = self.place(&draft).await;
         SCRATCH.set(draft.rendered);
         let (seq, kept) = match placement {
@@ -162,7 +162,8 @@ impl Ledger {
         if let Some(rehearsal) = &self.rehearsal {
             rehearsal.note(Noted { seq, kind, reason: body.reason() });
         }
-        Ok(Receipt { seq, boot, kind, at, connection, verdict: body.into_verdict(), kept })
+        let (connection, verdict) = (*connection, body.verdict().cloned());
+        Ok(Receipt { seq, boot, kind, at: *at, connection, verdict, kept })
     }
 
     async fn place(&self, draft: &Draft) -> Placement {
@@ -216,7 +217,7 @@ impl Ledger {
     pub async fn append_limited(
         &self,
         source: IpAddr,
-        entry: Entry,
+        entry: &Entry,
     ) -> Result<Option<Receipt>, Unwritable> {
         let Some(reason) = entry.body.reason().filter(|_| self.rehearsal.is_none()) else {
             return self.append(entry).await.map(Some);
@@ -270,7 +271,7 @@ impl Ledger {
         for counted in counted {
             self.summarise(counted, stop.at).await;
         }
-        let stopped = match self.append(stop).await {
+        let stopped = match self.append(&stop).await {
             Ok(receipt) => self.sync(receipt).await,
             Err(Unwritable) => Err(Unwritable),
         };
@@ -322,7 +323,7 @@ impl Ledger {
     async fn summarise(&self, counted: Counted, at: Timestamp) {
         let body = counted.body();
         let entry = Entry { at, policy: counted.policy(), connection: None, body };
-        let kept = self.append(entry).await.map(|receipt| receipt.kept);
+        let kept = self.append(&entry).await.map(|receipt| receipt.kept);
         if kept != Ok(Kept::Queued) {
             self.limit().put_back(counted);
         }

@@ -87,7 +87,7 @@ pub async fn seal(settings: Settings, sealing: Sealing) -> Result<Checkpoint, Se
         )],
     };
     let unwritable = |Unwritable| SealError::Unwritable;
-    let _receipt = ledger.append(entry(disposal)).await.map_err(unwritable)?;
+    let _receipt = ledger.append(&entry(disposal)).await.map_err(unwritable)?;
     let stop = Body::Stop { cause: Masked::own("sealed") };
     let watched = ledger.clone();
     let _receipt = ledger.close(entry(stop)).await.map_err(unwritable)?;

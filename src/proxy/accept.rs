@@ -180,7 +180,7 @@ async fn refuse(shared: &Shared, flow: &Flow, source: SocketAddr, denied: Denied
         not_after: None,
     };
     let body = Body::Refused {
-        client: Some(client),
+        client: Some(Box::new(client)),
         request: None,
         endpoint: None,
         verdict: Verdict::Deny(denied),
@@ -188,7 +188,7 @@ async fn refuse(shared: &Shared, flow: &Flow, source: SocketAddr, denied: Denied
     };
     let entry = Entry { at: flow.at, policy: snapshot.digest, connection: None, body };
     // Nothing was let through, so nothing depends on whether this could be kept; the ledger counts a loss.
-    let _kept = shared.ledger.append_limited(source.ip(), entry).await;
+    let _kept = shared.ledger.append_limited(source.ip(), &entry).await;
 }
 
 /// To the worker with the fewest; a full desk holds the acceptor back rather than losing anybody.

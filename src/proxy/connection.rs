@@ -265,7 +265,7 @@ impl Connection {
         let noting = self.worker.begin_note();
         drop(spawn_local(async move {
             // An unwritable ledger counts what it loses and refuses what comes next.
-            let _kept = ledger.append(entry).await;
+            let _kept = ledger.append(&entry).await;
             drop(noting);
         }));
     }
@@ -278,12 +278,8 @@ impl Connection {
     ///
     /// # Errors
     /// As [`crate::ledger::Ledger::append`].
-    pub(super) async fn append(
-        &self,
-        snapshot: &Snapshot,
-        body: Body,
-    ) -> Result<Receipt, Unwritable> {
-        self.worker.shared.ledger.append(self.entry(snapshot, body)).await
+    pub(super) async fn append(&self, entry: &Entry) -> Result<Receipt, Unwritable> {
+        self.worker.shared.ledger.append(entry).await
     }
 
     /// Records and counts a refusal; gives the reference to show, where it got an entry of its own.
@@ -309,15 +305,15 @@ impl Connection {
         let entry = self.entry(snapshot, body);
         let ledger = &self.worker.shared.ledger;
         let receipt = if is_opened {
-            ledger.append(entry).await.ok()
+            ledger.append(&entry).await.ok()
         } else {
-            ledger.append_limited(self.source.ip(), entry).await.ok().flatten()
+            ledger.append_limited(self.source.ip(), &entry).await.ok().flatten()
         };
         receipt.map(|receipt| receipt.reference())
     }
 
     /// What the ledger says of the client.
-    pub(super) fn client_facts(&self, snapshot: &Snapshot) -> ClientFacts {
+    pub(super) fn client_facts(&self, snapshot: &Snapshot) -> Box<ClientFacts> {
         let facts = self.facts.borrow();
         let engine = &snapshot.engine;
         let certificate =
@@ -333,7 +329,7 @@ impl Connection {
             });
         let (identities, not_after) =
             certificate.map_or((None, None), |(names, end)| (Some(names), end));
-        ClientFacts {
+        Box::new(ClientFacts {
             source: self.source,
             to_address: self.to_address,
             listener: self.listener.clone(),
@@ -345,7 +341,7 @@ impl Connection {
             tls: facts.hello.as_ref().map(|hello| hello.version),
             identities,
             not_after,
-        }
+        })
     }
 
     /// Records how it ended, where it was opened at all.
@@ -375,7 +371,7 @@ impl Connection {
             outcomes: self.outcomes.take(),
         };
         let snapshot = self.worker.snapshot();
-        let _kept = self.append(&snapshot, body).await;
+        let _kept = self.append(&self.entry(&snapshot, body)).await;
     }
 
     /// How long it has been there.

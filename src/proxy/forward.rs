@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderValue, Method as HttpMethod, Response, StatusCode, Version};
+use http::{HeaderValue, Method as HttpMethod, StatusCode, Version, response};
 use tokio::time::Instant;
 
 use super::body::{ClientBody, RequestBody, ResponseBody};
 use super::connection::{Connection, request_facts};
 use super::exchange::Exchange;
 use super::header::{self, Hop};
-use super::http::{Aborted, Stopped};
+use super::http::{Aborted, Answer, Stopped};
 use super::permit::RequestPermit;
 use super::pool::{Checkout, SendError};
 use super::route::{Blocked, Pooled, Switching, route};
@@ -61,7 +61,7 @@ enum Setback {
 
 /// A request that can be tried again.
 struct Again {
-    parts: Parts,
+    parts: Box<Parts>,
     body: Option<ClientBody>,
     /// Whether its fields are already those of the next hop.
     is_prepared: bool,
@@ -69,7 +69,7 @@ struct Again {
 
 /// What came of sending.
 enum Sent {
-    Head(Response<()>),
+    Head(Box<response::Parts>),
     Failed(SendError),
     TimedOut,
     Cut(Reason),
@@ -82,9 +82,9 @@ impl Work<'_> {
     /// Outer: it was cut and is not answered. Inner: this box answers it.
     pub(super) async fn forward(
         &self,
-        parts: Parts,
+        parts: Box<Parts>,
         body: Option<ClientBody>,
-    ) -> Result<Result<Response<ResponseBody>, Stopped>, Aborted> {
+    ) -> Result<Result<Answer, Stopped>, Aborted> {
         let mut next = Again { parts, body, is_prepared: false };
         for is_last in [false, true] {
             match self.attempt(next, is_last).await {
@@ -97,11 +97,7 @@ impl Work<'_> {
         Ok(Err(Stopped::upstream(Reason::UpstreamFailed, Stage::Peer)))
     }
 
-    async fn attempt(
-        &self,
-        again: Again,
-        is_last: bool,
-    ) -> Result<Response<ResponseBody>, Setback> {
+    async fn attempt(&self, again: Again, is_last: bool) -> Result<Answer, Setback> {
         let Again { mut parts, body, is_prepared } = again;
         let protocol = self.protocol(&parts).map_err(Setback::Stopped)?;
         let (mut passage, permit) =
@@ -119,10 +115,10 @@ impl Work<'_> {
         }
         let body = passage.body(body);
         match passage.send(permit, &parts, body).await {
-            Sent::Head(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                passage.switch(response)
+            Sent::Head(head) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                passage.switch(head)
             }
-            Sent::Head(response) => Ok(passage.answer(response)),
+            Sent::Head(head) => Ok(passage.answer(head)),
             Sent::Failed(error) if is_last => Err(passage.failed(error, None)),
             Sent::Failed(error) => Err(passage.failed(error, Some((parts, may_repeat)))),
             Sent::TimedOut => Err(passage.timed_out()),
@@ -135,12 +131,15 @@ impl Work<'_> {
         let mut flow = self.flow();
         let (checkout, allowed) = self.reach(&mut flow).await?;
         // From here on a new law sees it; what was swapped while it was routed is looked at once.
-        let registered = Registered::new(self.connection, flow.clone(), checkout.peer());
-        if let Some(denied) = judge::late(self.connection, self.snapshot, &flow) {
+        let at = flow.at;
+        let registered = Registered::new(self.connection, flow, checkout.peer());
+        let denied =
+            judge::late(self.connection, self.snapshot, &registered.stream().flow.borrow());
+        if let Some(denied) = denied {
             checkout.give_back();
             return Err(Blocked::Denied(denied));
         }
-        let metrics = self.count(&allowed, flow.at);
+        let metrics = self.count(&allowed, at);
         match self.permit(&allowed).await {
             Ok(permit) => {
                 Ok((Passage { work: self, allowed, metrics, registered, checkout }, permit))
@@ -195,7 +194,7 @@ impl Work<'_> {
             verdict: Verdict::Allow(allowed.clone()),
         };
         let opened = self.connection.opened().ok_or(Blocked::Unwritable)?;
-        let kept = self.connection.append(self.snapshot, body).await;
+        let kept = self.connection.append(&self.connection.entry(self.snapshot, body)).await;
         let receipt = kept.map_err(|_refused| Blocked::Unwritable)?;
         if let Some(reason) = allowed.would_deny {
             self.connection.worker.shared.metrics.would_deny(&allowed.rule, reason);
@@ -264,7 +263,7 @@ impl Passage<'_> {
         let sent = tokio::select! {
             biased;
             sent = sending => match (sent, stream.cut.reason()) {
-                (Ok(response), _) => Sent::Head(response),
+                (Ok(head), _) => Sent::Head(head),
                 // The request's own body broke the exchange: the client is to blame, not the upstream.
                 (Err(_), Some(reason)) => Sent::Cut(reason),
                 (Err(error), None) => Sent::Failed(error),
@@ -276,8 +275,7 @@ impl Passage<'_> {
         sent
     }
 
-    fn answer(self, response: Response<()>) -> Response<ResponseBody> {
-        let (head, ()) = response.into_parts();
+    fn answer(self, head: Box<response::Parts>) -> Answer {
         let limit = self.work.snapshot.response_timeout(&self.allowed.rule);
         let (code, began) = (head.status.as_u16(), self.work.began);
         let exchange = Exchange::new(
@@ -287,11 +285,11 @@ impl Passage<'_> {
             code,
             began,
         );
-        Response::from_parts(head, ResponseBody::relayed(exchange, limit))
+        Answer { head, body: ResponseBody::relayed(exchange, limit) }
     }
 
     /// The upstream takes the other protocol: after this answer bytes go both ways.
-    fn switch(mut self, response: Response<()>) -> Result<Response<ResponseBody>, Setback> {
+    fn switch(mut self, head: Box<response::Parts>) -> Result<Answer, Setback> {
         if !(self.work.judged.upgrade && self.registered.stream().is_sent.get()) {
             return Err(
                 self.stopped(Reason::UpstreamFailed, "the upstream switched protocols unasked")
@@ -300,7 +298,7 @@ impl Passage<'_> {
         let Some((first, stream)) = self.checkout.switched() else {
             return Err(self.stopped(Reason::UpstreamFailed, "the upstream broke off its switch"));
         };
-        let code = response.status().as_u16();
+        let code = head.status.as_u16();
         self.metrics.request(code, clock::woken().duration_since(self.work.began));
         self.work.connection.count_outcome(code);
         let stream: Box<dyn Leg> = Box::new(stream);
@@ -308,11 +306,11 @@ impl Passage<'_> {
         let idle = self.work.snapshot.idle_timeout(Some(&self.allowed.rule));
         let switched = Switched::new(upstream, self.registered, self.metrics, idle);
         self.work.connection.switch_to(switched);
-        Ok(response.map(|()| ResponseBody::own(Bytes::new())))
+        Ok(Answer { head, body: ResponseBody::own(Bytes::new()) })
     }
 
     /// `again`: the head, where there is another attempt, and whether it may go twice.
-    fn failed(self, error: SendError, again: Option<(Parts, bool)>) -> Setback {
+    fn failed(self, error: SendError, again: Option<(Box<Parts>, bool)>) -> Setback {
         if let Some((parts, may_repeat)) = again {
             let unread = error.unsent.filter(|body| body.is_unread());
             if let Some(body) = unread {

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use http::header::UPGRADE;
-use http::{StatusCode, Version};
+use http::{Response, StatusCode, Version, request, response};
 
 use super::body::{ClientBody, ResponseBody};
 use super::connection::Connection;
@@ -16,6 +16,22 @@ use super::snapshot::Snapshot;
 use super::{clock, facts, header};
 use crate::flow::{Hello, Request};
 use crate::verdict::{Denied, Reason, Stage};
+
+/// An answer on its way to the client. Its head is in a box: it is handed on many times before it leaves.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// Status and fields.
+    pub(super) head: Box<response::Parts>,
+    /// What stands behind them.
+    pub(super) body: ResponseBody,
+}
+
+impl Answer {
+    /// As hyper takes it.
+    pub(super) fn into_response(self) -> Response<ResponseBody> {
+        Response::from_parts(*self.head, self.body)
+    }
+}
 
 /// The exchange was cut: there is no answer, the stream is reset or the connection closed.
 #[derive(Debug)]
@@ -35,10 +51,11 @@ pub(super) struct Stopped {
 /// [`Aborted`] where it was cut under way.
 pub(super) async fn serve(
     connection: Rc<Connection>,
-    request: http::Request<Option<ClientBody>>,
-) -> Result<http::Response<ResponseBody>, Aborted> {
+    head: Box<request::Parts>,
+    body: Option<ClientBody>,
+) -> Result<Answer, Aborted> {
     let unanswered = Unanswered(Some(Rc::clone(&connection)));
-    let answered = answer_to(&connection, request).await;
+    let answered = answer_to(&connection, head, body).await;
     unanswered.settle();
     answered
 }
@@ -63,19 +80,19 @@ impl Drop for Unanswered {
 
 async fn answer_to(
     connection: &Rc<Connection>,
-    request: http::Request<Option<ClientBody>>,
-) -> Result<http::Response<ResponseBody>, Aborted> {
+    head: Box<request::Parts>,
+    body: Option<ClientBody>,
+) -> Result<Answer, Aborted> {
     let began = clock::woken();
     connection.touch();
     let snapshot = connection.worker.snapshot();
-    let (parts, body) = request.into_parts();
-    let version = parts.version;
-    if version == Version::HTTP_2 && head_size(&parts) > snapshot.limits().header_size {
+    let version = head.version;
+    if version == Version::HTTP_2 && head_size(&head) > snapshot.limits().header_size {
         return Ok(refuse(connection, &snapshot, Stopped::too_large(), None, version).await);
     }
     let hello = connection.hello();
     let expected = hello.as_deref().and_then(Hello::host);
-    let judged = match facts::request(&parts, connection.to_address.port(), expected) {
+    let judged = match facts::request(&head, connection.to_address.port(), expected) {
         Ok(judged) => judged,
         Err(malformed) => {
             let stopped = Stopped::malformed(malformed);
@@ -83,26 +100,26 @@ async fn answer_to(
         }
     };
     let work = Work { connection, snapshot: &snapshot, judged: &judged, began };
-    let mut response = match work.forward(parts, body).await {
-        Ok(Ok(response)) => response,
+    let mut answer = match work.forward(head, body).await {
+        Ok(Ok(answer)) => answer,
         Ok(Err(stopped)) => {
             return Ok(refuse(connection, &snapshot, stopped, Some(&judged), version).await);
         }
         Err(aborted) => return Err(aborted),
     };
-    let received = response.version();
-    let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    let protocol = response.headers().get(UPGRADE).filter(|_| switched).cloned();
-    header::backward(response.headers_mut(), received, &snapshot.via);
+    let response::Parts { status, headers, version: spoken, .. } = answer.head.as_mut();
+    let switched = *status == StatusCode::SWITCHING_PROTOCOLS;
+    let protocol = headers.get(UPGRADE).filter(|_| switched).cloned();
+    header::backward(headers, *spoken, &snapshot.via);
     if let Some(protocol) = protocol {
-        header::switch(response.headers_mut(), protocol);
+        header::switch(headers, protocol);
     }
-    *response.version_mut() = version;
-    Ok(response)
+    *spoken = version;
+    Ok(answer)
 }
 
 /// The size of a head as RFC 9113 §6.5.2 counts it.
-fn head_size(parts: &http::request::Parts) -> usize {
+fn head_size(parts: &request::Parts) -> usize {
     let fields = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32);
     let authority = parts.uri.authority().map_or(0, |authority| authority.as_str().len());
     let path = parts.uri.path_and_query().map_or(0, |path| path.as_str().len());
@@ -116,7 +133,7 @@ async fn refuse(
     stopped: Stopped,
     request: Option<&Request>,
     version: Version,
-) -> http::Response<ResponseBody> {
+) -> Answer {
     let Stopped { denied, side, detail } = stopped;
     let reason = denied.reason;
     let reference = connection.refuse(snapshot, denied, request, detail).await;
@@ -126,7 +143,8 @@ async fn refuse(
     }
     let refusal = Refusal { reason, side, reference };
     connection.count_outcome(refusal.status().as_u16());
-    refusal.response(version).map(ResponseBody::own)
+    let (head, body) = refusal.response(version).into_parts();
+    Answer { head: Box::new(head), body: ResponseBody::own(body) }
 }
 
 /// Records a refusal that no request was there for and nobody can be answered.

@@ -8,14 +8,14 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use ::http::{Method, Response, StatusCode, Version};
+use ::http::{Method, StatusCode, Version};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::body::{ClientBody, ResponseBody};
 use super::connection::Connection;
 use super::ended::{Ended, is_tls_fault};
-use super::http;
+use super::http::{self, Answer};
 use super::outgoing::{Failure, To};
 use super::refusal::{Refusal, Side};
 use super::socket;
@@ -98,21 +98,21 @@ where
             Ok(None) => return Err(Turn::Closed),
             Err(error) => return Err(lost(&error)),
         };
-        let request = request.map(|()| content.map(ClientBody::Http1));
-        let response = {
-            let mut working = pin!(http::serve(Rc::clone(self.connection), request));
+        let content = content.map(ClientBody::Http1);
+        let answer = {
+            let mut working = pin!(http::serve(Rc::clone(self.connection), request, content));
             let answered = self.during(|cx| match working.as_mut().poll(cx) {
                 Poll::Ready(answered) => Poll::Ready(Ok(answered)),
                 Poll::Pending => served.poll_gone(cx).map(|gone| Err(gone_with(gone))),
             });
             match answered.await?? {
-                Ok(response) => response,
+                Ok(answer) => answer,
                 Err(http::Aborted(_)) => return Err(Turn::Failed),
             }
         };
         let asked_for_no_more = to.is_last;
         to.is_last |= self.is_draining;
-        self.send(response, &to).await?;
+        self.send(answer, &to).await?;
         let is_ready = poll_fn(|cx| Poll::Ready(served.is_ready_again(cx))).await;
         match is_ready {
             true if asked_for_no_more => Err(Turn::Enough),
@@ -122,16 +122,17 @@ where
     }
 
     /// Sends an answer.
-    async fn send(&mut self, response: Response<ResponseBody>, to: &To) -> Result<(), Turn> {
+    async fn send(&mut self, answer: Answer, to: &To) -> Result<(), Turn> {
         let served = self.served;
-        let ends =
-            response.status() == StatusCode::SWITCHING_PROTOCOLS || is_last(response.headers());
-        let mut answer = served.answer(response, to);
-        let sent = self.during(|cx| match served.poll_send(&mut answer, cx) {
+        let Answer { head, body } = answer;
+        let ends = head.status == StatusCode::SWITCHING_PROTOCOLS || is_last(&head.headers);
+        let mut outgoing = served.answer(&head, body, to);
+        drop(head);
+        let sent = self.during(|cx| match served.poll_send(&mut outgoing, cx) {
             Poll::Ready(sent) => Poll::Ready(Ok(sent)),
             Poll::Pending => {
                 // A client that is slow to read keeps no upstream connection from others.
-                answer.let_go();
+                outgoing.let_go();
                 served.poll_gone(cx).map(|gone| Err(gone_with(gone)))
             }
         });
@@ -285,8 +286,8 @@ where
     connection.count_outcome(refusal.status().as_u16());
     // Whatever it meant to ask, this says all.
     let to = To { method: Method::GET, takes_trailers: false, is_last: true };
-    let response = refusal.response(Version::HTTP_11).map(ResponseBody::own);
-    let mut answer = served.answer(response, &to);
+    let (head, body) = refusal.response(Version::HTTP_11).into_parts();
+    let mut answer = served.answer(&head, ResponseBody::own(body), &to);
     let sent = timeout(LAST_WORDS, poll_fn(|cx| served.poll_send(&mut answer, cx))).await;
     if matches!(sent, Ok(Ok(()))) {
         close(served.into_parts().1, LINGER_BROKEN).await;

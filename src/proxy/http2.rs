@@ -37,7 +37,9 @@ where
     let limits = snapshot.limits();
     let service = service_fn(|request: Request<Incoming>| {
         let body = |body: Incoming| (!body.is_end_stream()).then_some(ClientBody::Http2(body));
-        http::serve(Rc::clone(connection), request.map(body))
+        let (head, incoming) = request.into_parts();
+        let answered = http::serve(Rc::clone(connection), Box::new(head), body(incoming));
+        async { answered.await.map(http::Answer::into_response) }
     });
     let mut builder = http2::Builder::new(LocalExecutor);
     builder

@@ -261,7 +261,8 @@ impl Dial<'_> {
             Err(taken @ UpstreamError::Port) => {
                 // In its place: before the entry of the next dial.
                 let failure = self.failure(&taken, Stage::Dial);
-                let kept = self.connection.append(self.snapshot, failure).await;
+                let failure = self.connection.entry(self.snapshot, failure);
+                let kept = self.connection.append(&failure).await;
                 kept.map(|_receipt| None).map_err(|_refused| Blocked::Unwritable)
             }
             Err(error) => Err(self.failed(&error)),
@@ -286,7 +287,7 @@ impl Dial<'_> {
             verdict: Verdict::Allow(self.allowed.clone()),
         };
         let opened = self.connection.opened().ok_or(Blocked::Unwritable)?;
-        let queued = self.connection.append(self.snapshot, body).await;
+        let queued = self.connection.append(&self.connection.entry(self.snapshot, body)).await;
         let receipt = queued.map_err(|_refused| Blocked::Unwritable)?;
         let synced = self.connection.worker.shared.ledger.sync(receipt).await;
         let receipt = synced.map_err(|_refused| Blocked::Unwritable)?;

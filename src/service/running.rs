@@ -204,7 +204,7 @@ impl Running {
         body: Body,
     ) -> Result<Receipt, Unwritable> {
         let entry = Entry { at: clock::now(), policy, connection: None, body };
-        let receipt = self.ledger.append(entry).await?;
+        let receipt = self.ledger.append(&entry).await?;
         self.ledger.sync(receipt).await
     }
 

@@ -223,7 +223,7 @@ async fn a_checkpoint_that_cannot_be_written_makes_the_ledger_unwritable_until_i
         let ledger = disk.ledger(|settings| settings.when_unwritable = policy);
         recorded(&ledger, "first").await;
         eventually("the failure", || !ledger.is_writable()).await;
-        assert_eq!(ledger.append(operation("next")).await.map(|receipt| receipt.kept()), kept);
+        assert_eq!(ledger.append(&operation("next")).await.map(|receipt| receipt.kept()), kept);
         assert_eq!(ledger.stats().checkpoint, None);
         notes.sync_fails.store(false, SeqCst);
         eventually("the healing", || ledger.is_writable()).await;
@@ -245,7 +245,7 @@ async fn a_checkpoint_that_hangs_is_unwritable_within_the_timeout_and_heals() {
     let ledger = disk.ledger(|settings| settings.sync_timeout = Duration::from_millis(100));
     recorded(&ledger, "first").await;
     eventually("the slowness", || !ledger.is_writable()).await;
-    assert_eq!(ledger.append(operation("next")).await.unwrap_err(), Unwritable);
+    assert_eq!(ledger.append(&operation("next")).await.unwrap_err(), Unwritable);
     notes.sync_takes.store(0, SeqCst);
     eventually("the healing", || ledger.is_writable()).await;
     assert_eq!(durable(&ledger, "after").await.kept(), Kept::Durable);
@@ -262,7 +262,7 @@ async fn a_clock_that_is_set_is_recorded_while_running_and_over_a_restart() {
     ledger.keep_time(at(112), seconds(8));
     ledger.keep_time(at(50), seconds(9));
     let late = Entry { at: at(50), ..operation("status") };
-    let receipt = ledger.append(late).await.unwrap();
+    let receipt = ledger.append(&late).await.unwrap();
     let _durable = ledger.sync(receipt).await.unwrap();
     drop(ledger);
     let ledger = Ledger::open(settings(directory.path())).unwrap();

@@ -27,8 +27,8 @@ async fn a_disk_full_in_mid_line_keeps_whole_lines_and_heals() {
     recorded(&ledger, "before").await;
     broken(&disk, &ledger, |disk| disk.room.store(20, SeqCst)).await;
     assert_eq!(disk.lines().len(), 1, "the torn line is gone again");
-    assert_eq!(ledger.append(operation("refused")).await.unwrap_err(), Unwritable);
-    assert_eq!(ledger.append(operation("refused")).await.unwrap_err(), Unwritable);
+    assert_eq!(ledger.append(&operation("refused")).await.unwrap_err(), Unwritable);
+    assert_eq!(ledger.append(&operation("refused")).await.unwrap_err(), Unwritable);
     assert_eq!(ledger.stats().lost, 2);
 
     disk.room.store(u64::MAX, SeqCst);
@@ -113,7 +113,7 @@ async fn a_slow_sync_is_unwritable_within_the_timeout_and_heals() {
             "{waited:?}"
         );
         assert!(!ledger.is_writable());
-        assert_eq!(ledger.append(operation("next")).await.map(|receipt| receipt.kept()), kept);
+        assert_eq!(ledger.append(&operation("next")).await.map(|receipt| receipt.kept()), kept);
         disk.sync_takes.store(0, SeqCst);
         eventually("the healing", || ledger.is_writable()).await;
         assert_eq!(durable(&ledger, "after").await.kept(), Kept::Durable);
@@ -136,7 +136,7 @@ async fn an_append_that_waits_for_room_does_not_wait_for_a_disk_that_hangs() {
     let began = Instant::now();
     let mut last = Ok(());
     for _ in 0..8 {
-        last = ledger.append(operation("status")).await.map(drop);
+        last = ledger.append(&operation("status")).await.map(drop);
     }
     assert_eq!(last, Err(Unwritable));
     assert!(began.elapsed() < Duration::from_millis(900), "{:?}", began.elapsed());
@@ -150,7 +150,7 @@ async fn too_little_space_is_unwritable_before_the_disk_is_full() {
     recorded(&ledger, "enough").await;
     disk.free.store(999, SeqCst);
     eventually("the look at the disk", || !ledger.is_writable()).await;
-    assert_eq!(ledger.append(operation("refused")).await.unwrap_err(), Unwritable);
+    assert_eq!(ledger.append(&operation("refused")).await.unwrap_err(), Unwritable);
     assert_eq!(ledger.stats().free, 999);
     disk.free.store(1000, SeqCst);
     eventually("the healing", || ledger.is_writable()).await;
@@ -167,7 +167,7 @@ async fn a_dead_writer_is_fatal_under_either_answer() {
         let receipt = append(&ledger, "last").await;
         assert_eq!(ledger.sync(receipt).await.unwrap_err(), Unwritable);
         assert!(ledger.is_dead() && !ledger.is_writable());
-        assert_eq!(ledger.append(operation("next")).await.unwrap_err(), Unwritable);
+        assert_eq!(ledger.append(&operation("next")).await.unwrap_err(), Unwritable);
         assert_eq!(ledger.close(stop()).await.unwrap_err(), Unwritable);
     }
 }

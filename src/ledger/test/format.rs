@@ -153,7 +153,7 @@ fn what_is_done_to_the_process_and_what_is_missing() {
 fn the_life_of_a_connection() {
     let verdict = Verdict::NotYet(NotYet { stage: Stage::Identity, rule: None });
     check(
-        Body::Opened { facts: facts(), verdict },
+        Body::Opened { facts: Box::new(facts()), verdict },
         r#""opened","stage":"identity","verdict":"not_yet","facts":{"source":"10.13.10.5:40112","to_address":"10.13.0.1:8443","listener":"union-lan","system":"existing-system","server_name":"chukan.center.example","tls":"1.3","identities":["dns:kizon.union.example"],"not_after":"2026-11-22T02:14:07.000000Z"}"#,
     );
     check(
@@ -211,7 +211,7 @@ fn what_was_refused_or_failed() {
     };
     check(
         Body::Refused {
-            client: Some(bare),
+            client: Some(Box::new(bare)),
             request: None,
             endpoint: None,
             verdict: Verdict::Deny(Denied::plain(Reason::IdentityMissing, Stage::Identity)),

@@ -78,7 +78,7 @@ fn stop() -> Entry {
 }
 
 async fn append(ledger: &Ledger, call: &'static str) -> Receipt {
-    ledger.append(operation(call)).await.unwrap()
+    ledger.append(&operation(call)).await.unwrap()
 }
 
 async fn durable(ledger: &Ledger, call: &'static str) -> Receipt {

@@ -34,7 +34,7 @@ async fn a_receipt_says_what_was_recorded_and_how_it_was_kept() {
     let directory = tempfile::tempdir().unwrap();
     let ledger = Ledger::open(settings(directory.path())).unwrap();
     let connection = Some(ledger.next_connection());
-    let receipt = ledger.append(Entry { connection, ..refused(1) }).await.unwrap();
+    let receipt = ledger.append(&Entry { connection, ..refused(1) }).await.unwrap();
     assert_eq!(
         (receipt.seq(), receipt.reference().as_str(), receipt.kept()),
         (1, "1-1", Kept::Queued)
@@ -154,7 +154,7 @@ async fn segments_follow_each_other_by_size_and_by_day() {
     recorded(&ledger, "today").await;
     for _ in 0..2 {
         let tomorrow = Entry { at: at(86_400), ..operation("tomorrow") };
-        let receipt = ledger.append(tomorrow).await.unwrap();
+        let receipt = ledger.append(&tomorrow).await.unwrap();
         let _durable = ledger.sync(receipt).await.unwrap();
     }
     assert_eq!(segments(directory.path()).into_keys().collect::<Vec<_>>(), [1, 2]);
@@ -202,7 +202,7 @@ async fn after_a_stop_nothing_is_taken() {
     recorded(&ledger, "status").await;
     let receipt = ledger.close(stop()).await.unwrap();
     assert_eq!((receipt.kind(), receipt.kept()), (Kind::Stop, Kept::Durable));
-    assert_eq!(other.append(operation("late")).await.unwrap_err(), Unwritable);
+    assert_eq!(other.append(&operation("late")).await.unwrap_err(), Unwritable);
     assert!(!other.is_writable() && !other.is_dead());
     assert_eq!(kinds(&lines(directory.path())), ["operation", "stop"]);
 }
@@ -214,15 +214,15 @@ async fn what_a_stranger_causes_is_listed_twenty_times_a_minute_and_then_counted
     let stranger = IpAddr::from(Ipv4Addr::new(192, 0, 2, 7));
     let mut listed = 0;
     for _ in 0..100 {
-        listed += u32::from(ledger.append_limited(stranger, refused(1)).await.unwrap().is_some());
+        listed += u32::from(ledger.append_limited(stranger, &refused(1)).await.unwrap().is_some());
     }
     let neighbour = Ipv4Addr::new(192, 0, 2, 8).into();
-    assert!(ledger.append_limited(neighbour, refused(2)).await.unwrap().is_some(), "not hurt");
+    assert!(ledger.append_limited(neighbour, &refused(2)).await.unwrap().is_some(), "not hurt");
     assert_eq!(listed, 20);
     ledger.tick(at(60)).await;
     ledger.tick(at(61)).await;
     for _ in 0..21 {
-        let _listed = ledger.append_limited(stranger, refused(62)).await.unwrap();
+        let _listed = ledger.append_limited(stranger, &refused(62)).await.unwrap();
     }
     let _stop = ledger.close(Entry { at: at(70), ..stop() }).await.unwrap();
     let lines = lines(directory.path());
@@ -245,7 +245,7 @@ proptest! {
             for text in &texts {
                 let text = Masked::own(Box::leak(text.clone().into_boxed_str()));
                 let body = Body::Operation { call: text.clone(), uid: Some(0), pid: None, outcome: text, detail: Vec::new() };
-                let _receipt = ledger.append(Entry { policy: LAW, ..entry(body) }).await.unwrap();
+                let _receipt = ledger.append(&Entry { policy: LAW, ..entry(body) }).await.unwrap();
             }
             close(ledger).await;
         });

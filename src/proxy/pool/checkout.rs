@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -30,7 +30,7 @@ pub(in crate::proxy) struct Checkout {
 
 #[derive(Debug)]
 pub(super) enum Lent {
-    Single(Http1),
+    Single(Box<Http1>),
     /// With the body of the answer, once it is there.
     Shared {
         connection: Rc<Multiplexed>,
@@ -103,7 +103,7 @@ impl Checkout {
         permit: RequestPermit,
         head: &Parts,
         body: RequestBody,
-    ) -> Result<Response<()>, SendError> {
+    ) -> Result<Box<response::Parts>, SendError> {
         if permit.endpoint() != self.key.endpoint {
             return Err(SendError::unsent(body));
         }
@@ -121,7 +121,7 @@ impl Checkout {
                 let request = Request::from_parts(head.clone(), body);
                 let (head, incoming) = multiplex(connection, request).await?.into_parts();
                 *answer = Some(incoming);
-                Ok(Response::from_parts(head, ()))
+                Ok(Box::new(head))
             }
             Lent::Returned => Err(SendError::unsent(body)),
         }

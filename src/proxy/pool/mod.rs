@@ -73,14 +73,14 @@ struct Entry {
 /// An HTTP/1.1 connection that nobody uses.
 #[derive(Debug)]
 struct Idle {
-    connection: Http1,
+    connection: Box<Http1>,
     since: Instant,
 }
 
 /// An upstream leg with its place.
 type UpstreamStream = Placed<TlsStream<Socket>>;
 
-/// An HTTP/1.1 connection: one exchange at a time.
+/// An HTTP/1.1 connection: one exchange at a time. Kept in a box: every exchange takes it out of the pool and back.
 #[derive(Debug)]
 struct Http1 {
     single: Single<UpstreamStream, RequestBody>,
@@ -296,7 +296,7 @@ impl Pool {
         }
     }
 
-    fn give_back(&self, key: Key, connection: Http1) {
+    fn give_back(&self, key: Key, connection: Box<Http1>) {
         let mut entries = self.entries.borrow_mut();
         let entry = entries.entry(key).or_insert_with(|| self.entry(key));
         if entry.waiting > 0 || !entry.places.is_wanted() {
@@ -331,9 +331,10 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn http1(dialled: Dialled, slot: Slot, flow: Flow) -> Http1 {
+fn http1(dialled: Dialled, slot: Slot, flow: Flow) -> Box<Http1> {
     let leg = Leg { dialled_as: flow, peer: dialled.peer };
-    Http1 { single: Single::new(Placed { stream: dialled.stream, _slot: slot }), leg }
+    let single = Single::new(Placed { stream: dialled.stream, _slot: slot });
+    Box::new(Http1 { single, leg })
 }
 
 async fn http2(dialled: Dialled, slot: Slot, flow: Flow) -> hyper::Result<Multiplexed> {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
+use http::response::Parts;
 use http::{Method, Response, StatusCode, Version};
 use httparse::{ParserConfig, Status};
 use hyper::ext::ReasonPhrase;
@@ -20,7 +21,8 @@ const SIZE_MAX: usize = 64 << 10;
 /// A head and what follows from it.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) response: Response<()>,
+    /// In a box: it is handed on many times before it leaves.
+    pub(super) response: Box<Parts>,
     pub(super) framing: Framing,
     /// Whether the connection stays after it.
     pub(super) keeps: bool,
@@ -79,11 +81,11 @@ pub(super) fn parse(bytes: &Bytes, to: &Method) -> Result<Head, Broken> {
     let status = parsed.code.and_then(|code| StatusCode::from_u16(code).ok());
     let status = status.ok_or(Broken::Malformed)?;
     let is_http11 = parsed.version == Some(1);
-    let mut response = Response::new(());
+    let mut response = Box::new(Response::new(()).into_parts().0);
     let (headers, said) = read_fields(bytes, parsed.headers)?;
-    *response.status_mut() = status;
-    *response.version_mut() = if is_http11 { Version::HTTP_11 } else { Version::HTTP_10 };
-    *response.headers_mut() = headers;
+    response.status = status;
+    response.version = if is_http11 { Version::HTTP_11 } else { Version::HTTP_10 };
+    response.headers = headers;
     keep_phrase(&mut response, parsed.reason);
     let framing = framing(status, to, &said, is_http11)?;
     let keeps = is_http11 && !said.close && framing != Framing::UntilClose;
@@ -158,9 +160,9 @@ fn framing(
 }
 
 /// A phrase that the status does not have anyway is passed on.
-fn keep_phrase(response: &mut Response<()>, phrase: Option<&str>) {
-    let phrase = phrase.filter(|phrase| response.status().canonical_reason() != Some(phrase));
+fn keep_phrase(response: &mut Parts, phrase: Option<&str>) {
+    let phrase = phrase.filter(|phrase| response.status.canonical_reason() != Some(phrase));
     if let Some(phrase) = phrase.and_then(|phrase| ReasonPhrase::try_from(phrase.as_bytes()).ok()) {
-        response.extensions_mut().insert(phrase);
+        response.extensions.insert(phrase);
     }
 }

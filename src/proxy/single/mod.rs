@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
-use http::{Method, Response};
+use http::{Method, response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::task::{AbortHandle, spawn_local, unconstrained};
@@ -147,7 +147,11 @@ where
     ///
     /// # Errors
     /// [`Broken`]; the connection is of no use then.
-    pub(super) async fn send(&mut self, head: &Parts, body: B) -> Result<Response<()>, Broken> {
+    pub(super) async fn send(
+        &mut self,
+        head: &Parts,
+        body: B,
+    ) -> Result<Box<response::Parts>, Broken> {
         self.line.borrow_mut().begin(head, body);
         let line = &self.line;
         let head = poll_fn(|cx| line.borrow_mut().poll_head(cx)).await?;
@@ -238,7 +242,7 @@ where
         Poll::Ready(())
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<()>, Broken>> {
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Box<response::Parts>, Broken>> {
         let _sent = self.poll_outgoing(cx);
         loop {
             if self.failed {
@@ -259,7 +263,7 @@ where
     }
 
     /// The head of the answer, once it is complete; interim answers are passed over (RFC 9110 §15.2).
-    fn take_head(&mut self) -> Result<Option<Response<()>>, Broken> {
+    fn take_head(&mut self) -> Result<Option<Box<response::Parts>>, Broken> {
         loop {
             let Reading::Head { to, searched, interim } = &mut self.reading else {
                 return Err(Broken::Malformed);

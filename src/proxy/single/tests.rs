@@ -58,7 +58,7 @@ async fn exchange(single: &mut Single<DuplexStream, Pieces>, request: Request<Pi
     let mut outcome = Outcome::default();
     let (head, body) = request.into_parts();
     match single.send(&head, body).await {
-        Ok(head) => outcome.status = head.status().as_u16(),
+        Ok(head) => outcome.status = head.status.as_u16(),
         Err(broken) => return Outcome { broken: Some(broken), ..outcome },
     }
     while let Some(frame) = poll_fn(|cx| single.poll_frame(cx)).await {
@@ -378,7 +378,7 @@ fn behind_a_101_stands_the_other_protocol() {
         theirs.write_all(answer).await.unwrap();
         let (head, body) = get().into_parts();
         let head = single.send(&head, body).await.unwrap();
-        assert_eq!(head.status(), StatusCode::SWITCHING_PROTOCOLS);
+        assert_eq!(head.status, StatusCode::SWITCHING_PROTOCOLS);
         let (first, mut stream) = single.switched().unwrap();
         assert_eq!(first, "hello");
         theirs.write_all(b"more").await.unwrap();
@@ -396,7 +396,7 @@ fn a_phrase_of_its_own_is_kept() {
         theirs.write_all(b"HTTP/1.1 200 Fine\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         let (head, body) = get().into_parts();
         let head = single.send(&head, body).await.unwrap();
-        let phrase = head.extensions().get::<hyper::ext::ReasonPhrase>().unwrap();
+        let phrase = head.extensions.get::<hyper::ext::ReasonPhrase>().unwrap();
         assert_eq!(phrase.as_bytes(), b"Fine");
     });
 }

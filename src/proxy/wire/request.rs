@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request, Uri, Version};
 
 use super::field::{Field, Lines};
@@ -11,24 +12,24 @@ use super::head::Heading;
 use super::violation::Violation;
 use crate::proxy::header::says_close;
 
-/// The request whose head is `bytes`.
+/// The request whose head is `bytes`, in a box: it is handed on many times before it leaves.
 ///
 /// # Errors
 /// Where the types do not take what the wire let pass; cannot be, as far as their documents say.
-pub(super) fn request(bytes: &Bytes, heading: &Heading) -> Result<Request<()>, Violation> {
+pub(super) fn request(bytes: &Bytes, heading: &Heading) -> Result<Box<Parts>, Violation> {
     let piece = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
-    let mut request = Request::new(());
+    let mut request = Box::new(Request::new(()).into_parts().0);
     let method = Method::from_bytes(piece(&(0..heading.method)));
-    *request.method_mut() = method.map_err(|_why| Violation::Method)?;
+    request.method = method.map_err(|_why| Violation::Method)?;
     let target = Uri::from_maybe_shared(bytes.slice_ref(piece(&heading.target)));
-    *request.uri_mut() = target.map_err(|_why| Violation::Target)?;
-    *request.version_mut() = Version::HTTP_11;
+    request.uri = target.map_err(|_why| Violation::Target)?;
+    request.version = Version::HTTP_11;
     // Some come on the way upstream: `Forwarded`, `Via`.
     let mut headers = HeaderMap::with_capacity(heading.fields.len() + 2);
     for (name, value) in &heading.fields {
         headers.append(self::name(piece(name))?, self::value(bytes, piece(value))?);
     }
-    *request.headers_mut() = headers;
+    request.headers = headers;
     Ok(request)
 }
 

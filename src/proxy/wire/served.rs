@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{request, response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -16,7 +16,7 @@ use super::head::Framing;
 use super::line::{Broken, Ending, Line, Source};
 use super::patience::Since;
 use super::violation::Breach;
-use super::{Place, request};
+use super::{Place, request as heads};
 use crate::proxy::outgoing::{Failure, Outgoing, To};
 use crate::proxy::{clock, header};
 
@@ -27,7 +27,7 @@ const UNWANTED_MAX: usize = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Asked {
     /// Its head.
-    pub request: Request<()>,
+    pub request: Box<request::Parts>,
     /// Its body, where it has one.
     pub content: Option<Content>,
     /// For its answer.
@@ -129,11 +129,11 @@ where
             };
             (heading, bytes, line.number)
         };
-        let asked = request::request(&bytes, &heading).map(|request| Asked {
+        let asked = heads::request(&bytes, &heading).map(|request| Asked {
             to: To {
-                method: request.method().clone(),
-                takes_trailers: header::takes_trailers(request.headers()),
-                is_last: request::is_last(request.headers()),
+                method: request.method.clone(),
+                takes_trailers: header::takes_trailers(&request.headers),
+                is_last: heads::is_last(&request.headers),
             },
             content: (heading.framing != Framing::Empty)
                 .then(|| Content { line: Rc::clone(&self.line) as Rc<dyn Source>, number }),
@@ -155,12 +155,11 @@ where
     }
 
     /// The answer, to be given to [`Self::poll_send`].
-    pub(crate) fn answer<B>(&self, answer: Response<B>, to: &To) -> Outgoing<B>
+    pub(crate) fn answer<B>(&self, head: &response::Parts, body: B, to: &To) -> Outgoing<B>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let (parts, body) = answer.into_parts();
-        Outgoing::answer(&parts, body, to).behind(self.line.borrow_mut().take_interim())
+        Outgoing::answer(head, body, to).behind(self.line.borrow_mut().take_interim())
     }
 
     /// Sends what goes now; ready when all of it has left.

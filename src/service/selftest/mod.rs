@@ -250,7 +250,7 @@ async fn record(
     let entry = Entry { at: clock::now(), policy: loaded.digest, connection: None, body };
     let flagged = ledger.rehearse(scene.noted());
     let unwritable = |error: crate::ledger::Unwritable| error.to_string();
-    let receipt = flagged.append(entry).await.map_err(unwritable)?;
+    let receipt = flagged.append(&entry).await.map_err(unwritable)?;
     let receipt = flagged.sync(receipt).await.map_err(unwritable)?;
     Ok(receipt.reference())
 }

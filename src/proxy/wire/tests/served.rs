@@ -38,9 +38,9 @@ async fn serve_all(served: &Served<DuplexStream>) -> Vec<(Seen, bool)> {
     let mut log: Vec<(Seen, bool)> = Vec::new();
     while let Ok(Some(asked)) = poll_fn(|cx| served.poll_asked(cx)).await {
         let Asked { request, content, to } = asked;
-        let path = request.uri().path().to_owned();
-        let (method, target) = (request.method().to_string(), request.uri().to_string());
-        let fields = listed(request.headers());
+        let path = request.uri.path().to_owned();
+        let (method, target) = (request.method.to_string(), request.uri.to_string());
+        let fields = listed(&request.headers);
         log.push((Seen { method, target, fields, ..Seen::default() }, false));
         let answered = tokio::select! {
             biased;
@@ -48,7 +48,8 @@ async fn serve_all(served: &Served<DuplexStream>) -> Vec<(Seen, bool)> {
             _gone = poll_fn(|cx| served.poll_gone(cx)) => None,
         };
         let Some(response) = answered else { return log };
-        let mut answer = served.answer(response, &to);
+        let (head, body) = response.into_parts();
+        let mut answer = served.answer(&head, body, &to);
         let sent = poll_fn(|cx| served.poll_send(&mut answer, cx)).await;
         let ready = poll_fn(|cx| Poll::Ready(served.is_ready_again(cx))).await;
         if sent.is_err() || to.is_last || !ready {
