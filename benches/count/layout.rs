@@ -28,6 +28,9 @@ const CRATE: &str = "Cs";
 /// What stands before the name of a function in the name of its section.
 const SECTION: &str = ".text.";
 
+/// What callgrind calls the object of a function outside `.text`: of those that are laid out already, and of the kernel's.
+const OUTSIDE: &str = "???";
+
 /// The functions by what runs them first.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
@@ -44,12 +47,12 @@ impl Layout {
         program: &str,
         least: u64,
     ) {
-        let run = profile
-            .functions
-            .iter()
-            .filter(|((object, _), cost)| object == program && cost.own >= least);
+        let run = profile.functions.iter().filter(|((object, _), cost)| {
+            (object == program || object == OUTSIDE) && cost.own >= least
+        });
         let names = run.map(|((_, function), _)| pattern(function));
-        let names = names.filter(|name| self.known.insert(name.clone())).collect();
+        let mut names: Vec<_> = names.filter(|name| self.known.insert(name.clone())).collect();
+        names.sort_unstable();
         self.parts.push((title, names));
     }
 
@@ -59,11 +62,12 @@ impl Layout {
         for symbol in symbols {
             *counts.entry(pattern(symbol)).or_default() += 1;
         }
-        let is_one = |name: &&String| counts.get(*name).copied().unwrap_or_default() < SEVERAL;
+        let is_there = |name: &&String| counts.contains_key(*name);
+        let is_one = |name: &&String| counts.get(*name).is_none_or(|count| *count < SEVERAL);
         let mut several = Vec::new();
         let mut text = HEAD.to_owned();
         for (title, names) in &self.parts {
-            let (one, others): (Vec<_>, Vec<_>) = names.iter().partition(is_one);
+            let (one, others): (Vec<_>, Vec<_>) = names.iter().filter(is_there).partition(is_one);
             part(&mut text, title, &one);
             several.extend(others);
         }

@@ -14,9 +14,6 @@ use crate::measure::{self, Plan};
 /// What stands side by side, in this order: what every request runs, then what only some do.
 const CASES: [Case; 3] = [Case::Https, Case::Tls, Case::Handshake];
 
-/// A function that costs less than an instruction in so many units is not run by requests.
-const SELDOM: u32 = 20;
-
 /// From how many old names in a hundred on a notice is due.
 const OLD: usize = 10;
 
@@ -31,7 +28,8 @@ pub(crate) fn write(arguments: &Arguments) -> io::Result<()> {
         let plan = Plan { names: Names::Linked, ..Plan::of(case, 1) };
         let counted = measure::count(&arguments.setting, plan)?;
         for round in &counted.rounds {
-            let least = u64::from(case.units() / SELDOM);
+            // What costs less than an instruction a unit is not run by requests, but beside them.
+            let least = u64::from(case.units());
             layout.add(case.title(), round, &program.display().to_string(), least);
         }
     }
