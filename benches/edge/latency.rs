@@ -48,18 +48,27 @@ pub(crate) struct Seen {
     pub(crate) failed: usize,
 }
 
+/// What it saw, request by request.
 #[derive(Debug, Default)]
-struct Tally {
+pub(crate) struct Tally {
     times: Vec<Duration>,
     late: Vec<Duration>,
     failed: usize,
 }
 
-/// One window. The connections are opened before it begins.
+/// One window.
+///
+/// # Errors
+/// As [`slice`].
+pub(crate) fn window(caller: &Caller, pace: Pace) -> io::Result<Seen> {
+    slice(caller, pace).map(Tally::seen)
+}
+
+/// A window, or a part of one. The connections are opened before it begins.
 ///
 /// # Errors
 /// Where they cannot be.
-pub(crate) fn window(caller: &Caller, pace: Pace) -> io::Result<Seen> {
+pub(crate) fn slice(caller: &Caller, pace: Pace) -> io::Result<Tally> {
     let open = (0..pace.connections).map(|_| ready(caller)).collect::<io::Result<Vec<_>>>()?;
     let start = Instant::now() + RUN_UP;
     let mut tally = Tally::default();
@@ -71,12 +80,12 @@ pub(crate) fn window(caller: &Caller, pace: Pace) -> io::Result<Seen> {
         let threads: Vec<_> = turns.map(run).collect();
         for thread in threads {
             match thread.join() {
-                Ok(part) => tally.add(part),
+                Ok(part) => tally = std::mem::take(&mut tally).and(part),
                 Err(_panicked) => tally.failed += 1,
             }
         }
     });
-    Ok(tally.seen())
+    Ok(tally)
 }
 
 /// Tries until it works, since an edge may be closed for a moment (a disk that does not sync); its log says why.
@@ -138,13 +147,16 @@ fn ask(caller: &Caller, connection: Option<Exact>, request: &[u8]) -> Option<Exa
 }
 
 impl Tally {
-    fn add(&mut self, part: Self) {
+    /// Both.
+    pub(crate) fn and(mut self, part: Self) -> Self {
         self.times.extend(part.times);
         self.late.extend(part.late);
         self.failed += part.failed;
+        self
     }
 
-    fn seen(mut self) -> Seen {
+    /// In a few figures.
+    pub(crate) fn seen(mut self) -> Seen {
         self.times.sort_unstable();
         self.late.sort_unstable();
         Seen {

@@ -9,7 +9,7 @@ use crate::client::{Caller, Paper};
 use crate::door::Way;
 use crate::figure::micros;
 use crate::idle;
-use crate::latency::{Pace, Seen, window};
+use crate::latency::{Pace, Seen, Tally, slice};
 use crate::site::Site;
 use crate::subject::{Candidate, Running};
 use crate::throughput::{ROWS, Row};
@@ -143,6 +143,10 @@ const fn unit(row: &Row) -> Unit {
     if row.is_bulk() { Unit::Megabyte } else { Unit::Request }
 }
 
+/// A window of latency is taken in slices, in turn like windows: the machine under a virtual one changes its mood within
+/// seconds, which so meets all alike.
+const SLICE: Duration = Duration::from_secs(1);
+
 /// What each subject adds to the time without one, in the same round.
 fn latency(site: &Site, running: &[Running], settings: &Peers) -> io::Result<Vec<Line>> {
     let doors = running.iter().map(|subject| (subject.name, subject.https));
@@ -151,16 +155,18 @@ fn latency(site: &Site, running: &[Running], settings: &Peers) -> io::Result<Vec
         .chain(direct)
         .map(|(name, door)| Ok((name, Caller::new(site, &door, Paper::Permitted)?)));
     let mut callers = callers.collect::<io::Result<Vec<_>>>()?;
-    let pace = Pace {
-        rate: settings.rate,
-        connections: settings.paced,
-        length: settings.throughput.length(),
-    };
-    let mut seen = in_turn(settings.throughput.rounds, &mut callers, |round, (name, caller)| {
-        let seen = window(caller, pace)?;
-        tell_latency(round, name, &seen);
-        Ok(seen)
-    })?;
+    let length = settings.throughput.length();
+    let slices = usize::try_from(length.as_secs() / SLICE.as_secs()).unwrap_or(1).max(1);
+    let pace = Pace { rate: settings.rate, connections: settings.paced, length: SLICE.min(length) };
+    let mut seen: Vec<Vec<Seen>> = callers.iter().map(|_| Vec::new()).collect();
+    for round in 0..settings.throughput.rounds {
+        let parts = in_turn(slices, &mut callers, |_slice, (_, caller)| slice(caller, pace))?;
+        for ((seen, parts), (name, _)) in seen.iter_mut().zip(parts).zip(&callers) {
+            let window = parts.into_iter().fold(Tally::default(), Tally::and).seen();
+            tell_latency(round, name, &window);
+            seen.push(window);
+        }
+    }
     let direct = seen.pop().unwrap_or_default();
     let line = |part: &str, of: fn(&Seen) -> Duration| {
         let added = |seen: &Vec<Seen>| {
