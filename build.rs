@@ -1,5 +1,5 @@
 //! Lays the functions that a request runs side by side in the program, where the linker can do that: `layout/request.ld`
-//! says which. Scattered over the 12 MB of the program a request meets 146 pages of them on its way upstream instead of 96,
+//! says which. Scattered over the 12 MB of the program a request meets 146 pages of them on its way upstream instead of 100,
 //! each of which has to be found anew after the processor has slept (`docs/performance.md` has what that costs).
 
 #![expect(clippy::disallowed_methods, reason = "Cargo tells a build script by variables")]
