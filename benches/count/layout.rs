@@ -62,12 +62,12 @@ impl Layout {
         for symbol in symbols {
             *counts.entry(pattern(symbol)).or_default() += 1;
         }
-        let is_there = |name: &&String| counts.contains_key(*name);
-        let is_one = |name: &&String| counts.get(*name).is_none_or(|count| *count < SEVERAL);
+        let count = |name: &String| counts.get(name).copied().unwrap_or_default();
         let mut several = Vec::new();
         let mut text = HEAD.to_owned();
         for (title, names) in &self.parts {
-            let (one, others): (Vec<_>, Vec<_>) = names.iter().filter(is_there).partition(is_one);
+            let there = names.iter().filter(|name| count(name) > 0);
+            let (one, others): (Vec<_>, Vec<_>) = there.partition(|name| count(name) < SEVERAL);
             part(&mut text, title, &one);
             several.extend(others);
         }

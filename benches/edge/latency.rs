@@ -80,7 +80,7 @@ pub(crate) fn slice(caller: &Caller, pace: Pace) -> io::Result<Tally> {
         let threads: Vec<_> = turns.map(run).collect();
         for thread in threads {
             match thread.join() {
-                Ok(part) => tally = std::mem::take(&mut tally).and(part),
+                Ok(part) => tally.add(part),
                 Err(_panicked) => tally.failed += 1,
             }
         }
@@ -147,12 +147,11 @@ fn ask(caller: &Caller, connection: Option<Exact>, request: &[u8]) -> Option<Exa
 }
 
 impl Tally {
-    /// Both.
-    pub(crate) fn and(mut self, part: Self) -> Self {
+    /// Takes in what another saw.
+    pub(crate) fn add(&mut self, part: Self) {
         self.times.extend(part.times);
         self.late.extend(part.late);
         self.failed += part.failed;
-        self
     }
 
     /// In a few figures.

@@ -162,7 +162,11 @@ fn latency(site: &Site, running: &[Running], settings: &Peers) -> io::Result<Vec
     for round in 0..settings.throughput.rounds {
         let parts = in_turn(slices, &mut callers, |_slice, (_, caller)| slice(caller, pace))?;
         for ((seen, parts), (name, _)) in seen.iter_mut().zip(parts).zip(&callers) {
-            let window = parts.into_iter().fold(Tally::default(), Tally::and).seen();
+            let mut window = Tally::default();
+            for part in parts {
+                window.add(part);
+            }
+            let window = window.seen();
             tell_latency(round, name, &window);
             seen.push(window);
         }

@@ -25,7 +25,7 @@ use super::switch::Switched;
 use super::upstream::UpstreamPeer;
 use super::worker::Worker;
 use crate::flow::{Flow, Hello, Host, Name, Paper, Request, ServerName, Timestamp};
-use crate::ledger::{Body, ClientFacts, ConnectionId, Entry, Receipt, Unwritable};
+use crate::ledger::{Body, ClientFacts, ConnectionId, Entry};
 use crate::metrics::{Outcome, RuleMetrics};
 use crate::policy::Masked;
 use crate::verdict::{Denied, Reason, Verdict};
@@ -270,16 +270,9 @@ impl Connection {
         }));
     }
 
+    /// An entry of this connection, as of now.
     pub(super) fn entry(&self, snapshot: &Snapshot, body: Body) -> Entry {
         Entry { at: clock::now(), policy: snapshot.digest, connection: Some(self.id), body }
-    }
-
-    /// Numbers an entry of this connection.
-    ///
-    /// # Errors
-    /// As [`crate::ledger::Ledger::append`].
-    pub(super) async fn append(&self, entry: &Entry) -> Result<Receipt, Unwritable> {
-        self.worker.shared.ledger.append(entry).await
     }
 
     /// Records and counts a refusal; gives the reference to show, where it got an entry of its own.
@@ -371,7 +364,7 @@ impl Connection {
             outcomes: self.outcomes.take(),
         };
         let snapshot = self.worker.snapshot();
-        let _kept = self.append(&self.entry(&snapshot, body)).await;
+        let _kept = self.worker.shared.ledger.append(&self.entry(&snapshot, body)).await;
     }
 
     /// How long it has been there.

@@ -194,7 +194,8 @@ impl Work<'_> {
             verdict: Verdict::Allow(allowed.clone()),
         };
         let opened = self.connection.opened().ok_or(Blocked::Unwritable)?;
-        let kept = self.connection.append(&self.connection.entry(self.snapshot, body)).await;
+        let ledger = &self.connection.worker.shared.ledger;
+        let kept = ledger.append(&self.connection.entry(self.snapshot, body)).await;
         let receipt = kept.map_err(|_refused| Blocked::Unwritable)?;
         if let Some(reason) = allowed.would_deny {
             self.connection.worker.shared.metrics.would_deny(&allowed.rule, reason);

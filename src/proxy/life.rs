@@ -160,7 +160,7 @@ async fn open(connection: &Rc<Connection>, verdict: Verdict, protocol: Protocol)
     let snapshot = connection.worker.snapshot();
     let body = Body::Opened { facts: connection.client_facts(&snapshot), verdict };
     let ledger = &connection.worker.shared.ledger;
-    let kept = match connection.append(&connection.entry(&snapshot, body)).await {
+    let kept = match ledger.append(&connection.entry(&snapshot, body)).await {
         Ok(receipt) => ledger.sync(receipt).await,
         Err(unwritable) => Err(unwritable),
     };

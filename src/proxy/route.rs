@@ -262,7 +262,7 @@ impl Dial<'_> {
                 // In its place: before the entry of the next dial.
                 let failure = self.failure(&taken, Stage::Dial);
                 let failure = self.connection.entry(self.snapshot, failure);
-                let kept = self.connection.append(&failure).await;
+                let kept = self.connection.worker.shared.ledger.append(&failure).await;
                 kept.map(|_receipt| None).map_err(|_refused| Blocked::Unwritable)
             }
             Err(error) => Err(self.failed(&error)),
@@ -287,9 +287,10 @@ impl Dial<'_> {
             verdict: Verdict::Allow(self.allowed.clone()),
         };
         let opened = self.connection.opened().ok_or(Blocked::Unwritable)?;
-        let queued = self.connection.append(&self.connection.entry(self.snapshot, body)).await;
+        let ledger = &self.connection.worker.shared.ledger;
+        let queued = ledger.append(&self.connection.entry(self.snapshot, body)).await;
         let receipt = queued.map_err(|_refused| Blocked::Unwritable)?;
-        let synced = self.connection.worker.shared.ledger.sync(receipt).await;
+        let synced = ledger.sync(receipt).await;
         let receipt = synced.map_err(|_refused| Blocked::Unwritable)?;
         DialPermit::claim(receipt, opened).map_err(|_ours| Blocked::Unwritable)
     }
