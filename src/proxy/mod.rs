@@ -8,6 +8,7 @@
 
 mod accept;
 mod body;
+mod busy_poll;
 pub mod clock;
 mod connection;
 mod cut;

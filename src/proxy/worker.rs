@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet, LocalSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::accept::Arrival;
+use super::busy_poll::{self, Exchanges};
 use super::connection::Connection;
 use super::ended::Ended;
 use super::paper::Papers;
@@ -22,7 +22,6 @@ use super::shared::Shared;
 use super::snapshot::Snapshot;
 use super::{clock, judge, life};
 use crate::flow::Name;
-use crate::ledger::Ledger;
 use crate::metrics::RuleMetrics;
 use crate::tls;
 use crate::verdict::Reason;
@@ -61,13 +60,13 @@ pub(super) struct Worker {
     rules: RefCell<HashMap<Name, Arc<RuleMetrics>>>,
     draining: Cell<bool>,
     notes: Rc<()>,
-    /// Exchanges from judgement to their last byte; the runtime reads it.
-    in_flight: Arc<AtomicUsize>,
+    /// The runtime reads it too.
+    exchanges: Arc<Exchanges>,
     beats: Cell<u32>,
 }
 
 impl Worker {
-    fn new(shared: Arc<Shared>, in_flight: Arc<AtomicUsize>) -> Self {
+    fn new(shared: Arc<Shared>, exchanges: Arc<Exchanges>) -> Self {
         let snapshot = shared.snapshot.load_full();
         Self {
             pool: Rc::new(Pool::new(Arc::clone(&shared.slots))),
@@ -78,7 +77,7 @@ impl Worker {
             rules: RefCell::default(),
             draining: Cell::new(false),
             notes: Rc::new(()),
-            in_flight,
+            exchanges,
             beats: Cell::new(1),
         }
     }
@@ -105,12 +104,12 @@ impl Worker {
 
     /// An exchange begins.
     pub(super) fn begin_exchange(&self) {
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.exchanges.begin();
     }
 
     /// It has ended.
     pub(super) fn end_exchange(&self) {
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.exchanges.end();
     }
 
     /// Waits for the entries that are on their way.
@@ -215,10 +214,12 @@ pub(super) fn run(
     commands: mpsc::Receiver<Command>,
     load: Arc<AtomicUsize>,
 ) -> io::Result<()> {
-    let in_flight = Arc::new(AtomicUsize::new(0));
-    let runtime = runtime(shared.ledger.clone(), Arc::clone(&in_flight))?;
+    let exchanges = Arc::<Exchanges>::default();
+    // Where nobody waits for an answer, the ledger may have the core.
+    let ledger = shared.ledger.clone();
+    let runtime = busy_poll::runtime(&exchanges, move || ledger.rest())?;
     tls::draw_entropy();
-    let worker = Rc::new(Worker::new(shared, in_flight));
+    let worker = Rc::new(Worker::new(shared, exchanges));
     let tasks = LocalSet::new();
     // A task of its own, since a set polls what it is run until whenever any of its tasks wakes.
     let work = tasks.spawn_local(work(worker, arrivals, commands, load));
@@ -227,17 +228,6 @@ pub(super) fn run(
         std::panic::resume_unwind(panic);
     }
     Ok(())
-}
-
-/// The worker's runtime. Where it goes to sleep and nobody is waiting for an answer, the ledger may have the core.
-fn runtime(ledger: Ledger, in_flight: Arc<AtomicUsize>) -> io::Result<Runtime> {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().on_thread_park(move || {
-        if in_flight.load(Ordering::Relaxed) == 0 {
-            ledger.rest();
-        }
-    });
-    runtime.build()
 }
 
 async fn work(
