@@ -1,7 +1,7 @@
 //! The life of a connection; the files in order of travel: `accept` (bounds, arrival), `worker`, `life` (handshake,
 //! identity), `http1` behind `wire`, or `http2` behind `flood`, then `http` (one request) or `relay` (`tls`, and what comes after a `switch` of protocols), `route` (every address
 //! judged), `permit`, `port`, `upstream`, `pool`, and on the way back `exchange` and `body`. `judge` looks at what is live
-//! when the law changes. Nothing in here decides who may pass: that is [`crate::policy::Engine::decide`] alone.
+//! when the law changes; `busy_poll` is what a worker does before it sleeps. Nothing in here decides who may pass: that is [`crate::policy::Engine::decide`] alone.
 //!
 //! What is absent: no byte goes upstream without a permit, no permit comes but from a ledger receipt, no TLS
 //! session is resumed, no lock is taken on the way of a byte.
