@@ -1,5 +1,7 @@
 //! The latency of a permitted client in an open loop: requests are due at fixed moments whether or not the last one
-//! was answered, and count from the moment they were due, so that a stall is seen by everyone who waits behind it.
+//! was answered. One that had to wait for the last answer counts from the moment it was due, so that a stall is seen by
+//! everyone who waits behind it; one that had nothing to wait for counts from the moment its client woke, since how late
+//! that was is the doing of the client's own machine, and is shown apart.
 
 use std::io;
 use std::num::NonZeroU64;
@@ -122,14 +124,19 @@ fn take_turns(caller: &Caller, first: Exact, pace: Pace, turn: u32, start: Insta
             return tally;
         }
         let due = start + offset;
-        // Where the last reply came after this moment, the delay is the subject's and stands in its latency.
-        if let Some(early) = due.checked_duration_since(Instant::now()) {
-            std::thread::sleep(early);
-            tally.late.push(due.elapsed());
-        }
+        let from = match due.checked_duration_since(Instant::now()) {
+            Some(early) => {
+                std::thread::sleep(early);
+                let woken = Instant::now();
+                tally.late.push(woken - due);
+                woken
+            }
+            // The last reply came after this moment: the delay is the subject's.
+            None => due,
+        };
         connection = ask(caller, connection, &request);
         match &connection {
-            Some(_) => tally.times.push(due.elapsed()),
+            Some(_) => tally.times.push(from.elapsed()),
             None => tally.failed += 1,
         }
         number += pace.connections;

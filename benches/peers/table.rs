@@ -14,6 +14,7 @@ use crate::latency::Seen;
 use crate::throughput::{FULL, SHARED};
 
 use super::ratio::{Bar, best, ratios};
+use super::work::WINDOWS;
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,9 +64,11 @@ pub(super) fn print(names: &[&str], lines: &[Line], settings: &Peers) {
     for line in lines {
         table.row(line.cells(names.len()));
     }
+    let rounds = settings.throughput.rounds;
     println!(
-        "{} windows of {} s a figure, in turn: median (least to most); ratios within a round",
-        settings.throughput.rounds, settings.throughput.window
+        "{rounds} windows of {} s a figure, {} of latency, in turn: median (least to most); ratios within a round",
+        settings.throughput.window,
+        rounds * WINDOWS
     );
     if settings.markdown {
         println!("\n{}", table.markdown());

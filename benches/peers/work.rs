@@ -147,6 +147,10 @@ const fn unit(row: &Row) -> Unit {
 /// seconds, which so meets all alike.
 const SLICE: Duration = Duration::from_secs(1);
 
+/// How many windows of latency are taken for one of the other rows: the 99th percentile of a window of 5 s rests on the
+/// 25 slowest of its requests, and a kernel thread that takes a core for a millisecond is in many of them.
+pub(super) const WINDOWS: usize = 8;
+
 /// What each subject adds to the time without one, in the same round.
 fn latency(site: &Site, running: &[Running], settings: &Peers) -> io::Result<Vec<Line>> {
     let doors = running.iter().map(|subject| (subject.name, subject.https));
@@ -159,7 +163,7 @@ fn latency(site: &Site, running: &[Running], settings: &Peers) -> io::Result<Vec
     let slices = usize::try_from(length.as_secs() / SLICE.as_secs()).unwrap_or(1).max(1);
     let pace = Pace { rate: settings.rate, connections: settings.paced, length: SLICE.min(length) };
     let mut seen: Vec<Vec<Seen>> = callers.iter().map(|_| Vec::new()).collect();
-    for round in 0..settings.throughput.rounds {
+    for round in 0..settings.throughput.rounds * WINDOWS {
         let parts = in_turn(slices, &mut callers, |_slice, (_, caller)| slice(caller, pace))?;
         for ((seen, parts), (name, _)) in seen.iter_mut().zip(parts).zip(&callers) {
             let mut window = Tally::default();
