@@ -81,6 +81,15 @@ pub(crate) fn machine_time() -> io::Result<Duration> {
     parse_machine(&text).ok_or_else(|| io::Error::other("`stat` of the machine cannot be read"))
 }
 
+/// The processor time that the host of a virtual machine gave to others while a core here had work, on all cores.
+///
+/// # Errors
+/// Where the kernel does not say.
+pub(crate) fn stolen_time() -> io::Result<Duration> {
+    let text = fs::read_to_string("/proc/stat")?;
+    parse_stolen(&text).ok_or_else(|| io::Error::other("`stat` of the machine cannot be read"))
+}
+
 /// Open descriptors of a process.
 ///
 /// # Errors
@@ -103,13 +112,22 @@ pub(crate) fn parse_stat(text: &str) -> Option<Duration> {
     Some(Duration::from_millis((user + system) * 1000 / TICKS))
 }
 
-/// The first line, all cores: user, nice, system, idle, iowait, irq, softirq, steal (proc(5)).
+/// All but idle and iowait.
 pub(crate) fn parse_machine(text: &str) -> Option<Duration> {
-    let fields = text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
-    let ticks: Vec<u64> = fields.map_while(|field| field.parse().ok()).take(8).collect();
+    let ticks = machine_ticks(text)?;
     let idle: u64 = ticks.get(3..5)?.iter().sum();
     let all: u64 = ticks.iter().sum();
     Some(Duration::from_millis((all - idle) * 1000 / TICKS))
+}
+
+pub(crate) fn parse_stolen(text: &str) -> Option<Duration> {
+    machine_ticks(text)?.get(7).map(|ticks| Duration::from_millis(ticks * 1000 / TICKS))
+}
+
+/// The first line, all cores: user, nice, system, idle, iowait, irq, softirq, steal (proc(5)).
+fn machine_ticks(text: &str) -> Option<Vec<u64>> {
+    let fields = text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
+    Some(fields.map_while(|field| field.parse().ok()).take(8).collect())
 }
 
 pub(crate) fn parse_rollup(text: &str) -> Option<Memory> {

@@ -48,7 +48,7 @@ mod figure_tests {
 mod procfs_tests {
     use std::time::Duration;
 
-    use crate::procfs::{Memory, parse_machine, parse_rollup, parse_stat};
+    use crate::procfs::{Memory, parse_machine, parse_rollup, parse_stat, parse_stolen};
 
     #[test]
     fn a_name_with_brackets_does_not_move_the_fields() {
@@ -62,6 +62,13 @@ mod procfs_tests {
         let text = "cpu  100 50 30 9000 7000 10 5 5 77 88\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
         assert_eq!(parse_machine(text), Some(Duration::from_secs(2)));
         assert_eq!(parse_machine("intr 1\n"), None);
+    }
+
+    #[test]
+    fn what_the_host_took_is_the_eighth_figure() {
+        let text = "cpu  100 50 30 9000 7000 10 5 25 77 88\ncpu0 1 2 3 4 5 6 7 8 9 10\n";
+        assert_eq!(parse_stolen(text), Some(Duration::from_millis(250)));
+        assert_eq!(parse_stolen("cpu  100 50 30 9000 7000 10 5\n"), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! turn, and one table says medians, ranges and ratios within a round. The load, the stand-in and the law are the ones
 //! of the other measurements.
 
+mod added;
 mod peer;
 mod ratio;
 mod table;

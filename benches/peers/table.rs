@@ -13,8 +13,8 @@ use crate::idle::Outcome;
 use crate::latency::Seen;
 use crate::throughput::{FULL, SHARED};
 
+use super::added::WINDOWS;
 use super::ratio::{Bar, best, ratios};
-use super::work::WINDOWS;
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

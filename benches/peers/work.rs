@@ -5,16 +5,14 @@ use std::io;
 use std::time::Duration;
 
 use crate::argument::{Peers, Throughput};
-use crate::client::{Caller, Paper};
 use crate::door::Way;
-use crate::figure::micros;
 use crate::idle;
-use crate::latency::{Pace, Seen, Tally, slice};
 use crate::site::Site;
 use crate::subject::{Candidate, Running};
 use crate::throughput::{ROWS, Row};
 use crate::turn::in_turn;
 
+use super::added;
 use super::ratio::Bar;
 use super::table::{Line, Sample, Unit};
 
@@ -40,9 +38,6 @@ const FLOW_BARS: [Bar; 8] = [
     Bar { first: 1.0, goal: 1.3 },
     Bar { first: 1.0, goal: 1.5 },
 ];
-
-/// The same for added latency, both percentiles.
-const LATENCY_BAR: Bar = Bar { first: 0.9, goal: 0.7 };
 
 /// What is added to the name of a row that sekisho does with the key exchange it prefers.
 const HYBRID: &str = ", X25519MLKEM768";
@@ -95,7 +90,7 @@ impl Work {
                 let unit = unit(row);
                 Ok(vec![Line { name: self.name(), unit, bar: *bar, samples }])
             }
-            Self::Latency => latency(site, running, settings),
+            Self::Latency => added::measure(site, running, settings),
             Self::Idle(..) => Ok(Vec::new()),
         }
     }
@@ -141,63 +136,4 @@ fn flow(
 
 const fn unit(row: &Row) -> Unit {
     if row.is_bulk() { Unit::Megabyte } else { Unit::Request }
-}
-
-/// A window of latency is taken in slices, in turn like windows: the machine under a virtual one changes its mood within
-/// seconds, which so meets all alike.
-const SLICE: Duration = Duration::from_secs(1);
-
-/// How many windows of latency are taken for one of the other rows: the 99th percentile of a window of 5 s rests on the
-/// 25 slowest of its requests, and a kernel thread that takes a core for a millisecond is in many of them.
-pub(super) const WINDOWS: usize = 8;
-
-/// What each subject adds to the time without one, in the same round.
-fn latency(site: &Site, running: &[Running], settings: &Peers) -> io::Result<Vec<Line>> {
-    let doors = running.iter().map(|subject| (subject.name, subject.https));
-    let direct = running.first().map(|subject| ("direct", subject.behind));
-    let callers = doors
-        .chain(direct)
-        .map(|(name, door)| Ok((name, Caller::new(site, &door, Paper::Permitted)?)));
-    let mut callers = callers.collect::<io::Result<Vec<_>>>()?;
-    let length = settings.throughput.length();
-    let slices = usize::try_from(length.as_secs() / SLICE.as_secs()).unwrap_or(1).max(1);
-    let pace = Pace { rate: settings.rate, connections: settings.paced, length: SLICE.min(length) };
-    let mut seen: Vec<Vec<Seen>> = callers.iter().map(|_| Vec::new()).collect();
-    for round in 0..settings.throughput.rounds * WINDOWS {
-        let parts = in_turn(slices, &mut callers, |_slice, (_, caller)| slice(caller, pace))?;
-        for ((seen, parts), (name, _)) in seen.iter_mut().zip(parts).zip(&callers) {
-            let mut window = Tally::default();
-            for part in parts {
-                window.add(part);
-            }
-            let window = window.seen();
-            tell_latency(round, name, &window);
-            seen.push(window);
-        }
-    }
-    let direct = seen.pop().unwrap_or_default();
-    let line = |part: &str, of: fn(&Seen) -> Duration| {
-        let added = |seen: &Vec<Seen>| {
-            seen.iter().zip(&direct).map(|(seen, direct)| Sample::added(seen, direct, of)).collect()
-        };
-        Line {
-            name: format!("added latency {part}, {} requests a second", settings.rate),
-            unit: Unit::Microsecond,
-            bar: Some(LATENCY_BAR),
-            samples: seen.iter().map(added).collect(),
-        }
-    };
-    Ok(vec![line("p50", |seen| seen.p50), line("p99", |seen| seen.p99)])
-}
-
-fn tell_latency(round: usize, name: &str, seen: &Seen) {
-    eprintln!(
-        "latency, {name}, round {}: p50 {:.0} p99 {:.0} most {:.0} µs, the client itself late by {:.0} µs (p99), {} failed",
-        round + 1,
-        micros(seen.p50),
-        micros(seen.p99),
-        micros(seen.most),
-        micros(seen.late),
-        seen.failed
-    );
 }
