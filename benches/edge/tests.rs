@@ -1,10 +1,12 @@
-//! Tests of the parts of the bench that only compute: percentiles, the kernel's texts, replies, turns, ratios. The bench itself has
+//! Tests of the parts of the bench that only compute: percentiles, the kernel's texts, the host's moods, replies, turns, ratios. The bench itself has
 //! no test harness and cannot hold them. What needs sockets is not tested here: a measurement checks every reply.
 
 #![cfg(test)]
 #![expect(dead_code, reason = "the measurements use the rest of these files")]
 
 mod figure;
+#[path = "../peers/host.rs"]
+mod host;
 mod procfs;
 #[path = "../peers/ratio.rs"]
 mod ratio;
@@ -76,6 +78,26 @@ mod procfs_tests {
         let text = "5500-7ff [rollup]\nRss:    1234 kB\nPss:     987 kB\nPss_Dirty:  5 kB\n";
         assert_eq!(parse_rollup(text), Some(Memory { rss: 1234, pss: 987 }));
         assert_eq!(parse_rollup("Rss: 1 kB\n"), None);
+    }
+}
+
+mod host_tests {
+    use std::time::{Duration, Instant};
+
+    use crate::host::{Host, Look};
+
+    #[test]
+    fn a_request_counts_where_no_look_around_it_saw_the_host_take_anything() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let look = |ms, stolen| Look { at: at(ms), stolen: Duration::from_millis(stolen) };
+        let host = Host::new(vec![look(0, 70), look(100, 70), look(200, 80), look(300, 80)]);
+        assert!(host.left_alone(at(10), at(11)), "nothing taken meanwhile");
+        assert!(!host.left_alone(at(150), at(151)), "taken between the looks around it");
+        assert!(!host.left_alone(at(99), at(101)), "taken after it began, before the next look");
+        assert!(!host.left_alone(at(50), at(250)), "taken in the middle");
+        assert!(host.left_alone(at(200), at(300)), "all taken before");
+        assert!(!host.left_alone(at(250), at(301)), "nobody looked after it");
     }
 }
 

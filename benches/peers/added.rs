@@ -1,18 +1,18 @@
-//! The latency that each subject adds: its percentiles minus those without a subject, in the same round. A turn in which
-//! the host of a virtual machine took the cores away is taken again, whatever came of it, for all subjects.
+//! The latency that each subject adds: its percentiles minus those without a subject, in the same round. Requests on
+//! their way while the host of a virtual machine took the cores away are left out, whatever came of them, and more are made.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::argument::Peers;
 use crate::client::{Caller, Paper};
 use crate::figure::micros;
 use crate::latency::{Pace, Seen, Tally, slice};
-use crate::procfs::stolen_time;
 use crate::site::Site;
 use crate::subject::Running;
 use crate::turn::once_each;
 
+use super::host::watched;
 use super::ratio::Bar;
 use super::table::{Line, Sample, Unit};
 
@@ -27,9 +27,8 @@ const SLICE: Duration = Duration::from_secs(1);
 /// of its requests, and a kernel thread that takes a core for a millisecond is in many of them.
 pub(super) const WINDOWS: usize = 5;
 
-/// The share of one core that the host may take during a turn: in a turn of 5 s one tick of the kernel's clock. Where it
-/// takes 1 %, the 99th percentile is the host's.
-const STOLEN_MAX: f64 = 0.002;
+/// How many slices may be taken for one that a window would have on a quiet machine.
+const SLICES_MAX: usize = 2;
 
 /// Measures; a line for each percentile.
 ///
@@ -65,14 +64,24 @@ pub(super) fn measure(site: &Site, running: &[Running], settings: &Peers) -> io:
     Ok(vec![line("p50", |seen| seen.p50), line("p99", |seen| seen.p99)])
 }
 
-/// Whose turn it is, and how often all had theirs again.
+/// Whose turn it is, and how many requests were left out.
 struct Turns {
     callers: Vec<(&'static str, Caller)>,
     pace: Pace,
+    /// Slices of a window on a quiet machine, and the requests in them.
     slices: usize,
+    wanted: usize,
     taken: usize,
-    again: usize,
-    again_max: usize,
+    asked: usize,
+    disturbed: usize,
+    unquiet: usize,
+}
+
+/// A window of one subject: the requests of quiet moments, and the others.
+#[derive(Default)]
+struct Window {
+    quiet: Tally,
+    disturbed: Tally,
 }
 
 impl Turns {
@@ -81,48 +90,53 @@ impl Turns {
         let slices = usize::try_from(length.as_secs() / SLICE.as_secs()).unwrap_or(1).max(1);
         let (rate, connections) = (settings.rate, settings.paced);
         let pace = Pace { rate, connections, length: SLICE.min(length) };
-        let again_max = settings.throughput.rounds * WINDOWS * slices;
-        Self { callers, pace, slices, taken: 0, again: 0, again_max }
+        let wanted = pace.requests() * slices;
+        Self { callers, pace, slices, wanted, taken: 0, asked: 0, disturbed: 0, unquiet: 0 }
     }
 
-    /// A window of each, in the order of the callers.
+    /// A window of each, in the order of the callers: slices in turn until everyone has its requests.
     fn windows(&mut self) -> io::Result<Vec<(Seen, &'static str)>> {
-        let mut windows: Vec<Tally> = self.callers.iter().map(|_| Tally::default()).collect();
-        for _slice in 0..self.slices {
-            for (window, part) in windows.iter_mut().zip(self.quiet_turn()?) {
-                window.add(part);
+        let mut windows: Vec<Window> = self.callers.iter().map(|_| Window::default()).collect();
+        for _slice in 0..self.slices * SLICES_MAX {
+            let pace = self.pace;
+            let parts = once_each(self.taken, &mut self.callers, |(_, caller)| {
+                watched(|| slice(caller, pace))
+            })?;
+            self.taken += 1;
+            for (window, (part, host)) in windows.iter_mut().zip(parts) {
+                let (quiet, disturbed) = part.apart(|from, until| host.left_alone(from, until));
+                window.quiet.add(quiet);
+                window.disturbed.add(disturbed);
+            }
+            if windows.iter().all(|window| window.quiet.asked() >= self.wanted) {
+                break;
             }
         }
-        let names = self.callers.iter().map(|(name, _)| *name);
-        Ok(windows.into_iter().map(Tally::seen).zip(names).collect())
+        let seen: Vec<_> = windows.into_iter().map(|window| self.seen(window)).collect();
+        Ok(seen.into_iter().zip(self.callers.iter().map(|(name, _)| *name)).collect())
     }
 
-    /// A slice of each; again while the host takes the cores away, unless that was so too often.
-    fn quiet_turn(&mut self) -> io::Result<Vec<Tally>> {
-        loop {
-            let (stolen, began) = (stolen_time()?, Instant::now());
-            let pace = self.pace;
-            let parts =
-                once_each(self.taken, &mut self.callers, |(_, caller)| slice(caller, pace))?;
-            let stolen = stolen_time()?.saturating_sub(stolen).as_secs_f64();
-            let quiet = stolen <= began.elapsed().as_secs_f64() * STOLEN_MAX;
-            if quiet || self.again == self.again_max {
-                self.taken += 1;
-                return Ok(parts);
-            }
-            self.again += 1;
+    /// The requests of quiet moments; all of them where those are fewer than half of what a window has.
+    fn seen(&mut self, window: Window) -> Seen {
+        let Window { mut quiet, disturbed } = window;
+        self.asked += quiet.asked() + disturbed.asked();
+        if quiet.asked() * 2 < self.wanted {
+            self.unquiet += 1;
+            quiet.add(disturbed);
+        } else {
+            self.disturbed += disturbed.asked();
         }
+        quiet.seen()
     }
 
     fn say_how_quiet(&self) {
-        let Self { taken, again, again_max, .. } = self;
-        let share = STOLEN_MAX * 100.0;
+        let Self { asked, disturbed, unquiet, .. } = self;
         println!(
-            "latency: {again} turns beside the {taken} that count were taken again, since the host took more than {share:.1} % of a core meanwhile"
+            "latency: {disturbed} of {asked} requests left out, since the host took a core in the tenth of a second around them"
         );
-        if again == again_max {
+        if *unquiet > 0 {
             println!(
-                "latency: that was as often as allowed; the rest is as it came, and the machine is not quiet"
+                "latency: in {unquiet} windows that would have been most, and all count: the machine is not quiet"
             );
         }
         println!();
@@ -131,11 +145,12 @@ impl Turns {
 
 fn tell(round: usize, name: &str, seen: &Seen) {
     eprintln!(
-        "latency, {name}, round {}: p50 {:.0} p99 {:.0} most {:.0} µs, the client itself late by {:.0} µs (p99), {} failed",
+        "latency, {name}, round {}: p50 {:.0} p99 {:.0} most {:.0} µs of {}, the client itself late by {:.0} µs (p99), {} failed",
         round + 1,
         micros(seen.p50),
         micros(seen.p99),
         micros(seen.most),
+        seen.answered,
         micros(seen.late),
         seen.failed
     );

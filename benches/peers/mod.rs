@@ -3,6 +3,7 @@
 //! of the other measurements.
 
 mod added;
+mod host;
 mod peer;
 mod ratio;
 mod table;
