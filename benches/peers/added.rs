@@ -136,7 +136,7 @@ impl Turns {
         );
         if *unquiet > 0 {
             println!(
-                "latency: in {unquiet} windows that would have been most, and all count: the machine is not quiet"
+                "latency: windows in which that would have been most, where all count: {unquiet}; the machine is not quiet"
             );
         }
         println!();

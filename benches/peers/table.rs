@@ -66,7 +66,7 @@ pub(super) fn print(names: &[&str], lines: &[Line], settings: &Peers) {
     }
     let rounds = settings.throughput.rounds;
     println!(
-        "{rounds} windows of {} s a figure, {} of latency, in turn: median (least to most); ratios within a round",
+        "windows of {} s in turn, {rounds} a figure, {} of latency: median (least to most); ratios within a round",
         settings.throughput.window,
         rounds * WINDOWS
     );
