@@ -77,8 +77,7 @@ pub(crate) fn memory(pid: u32) -> io::Result<Memory> {
 /// # Errors
 /// Where the kernel does not say.
 pub(crate) fn machine_time() -> io::Result<Duration> {
-    let text = fs::read_to_string("/proc/stat")?;
-    parse_machine(&text).ok_or_else(|| io::Error::other("`stat` of the machine cannot be read"))
+    machine(parse_machine)
 }
 
 /// The processor time that the host of a virtual machine gave to others while a core here had work, on all cores.
@@ -86,8 +85,12 @@ pub(crate) fn machine_time() -> io::Result<Duration> {
 /// # Errors
 /// Where the kernel does not say.
 pub(crate) fn stolen_time() -> io::Result<Duration> {
+    machine(parse_stolen)
+}
+
+fn machine(parse: fn(&str) -> Option<Duration>) -> io::Result<Duration> {
     let text = fs::read_to_string("/proc/stat")?;
-    parse_stolen(&text).ok_or_else(|| io::Error::other("`stat` of the machine cannot be read"))
+    parse(&text).ok_or_else(|| io::Error::other("`stat` of the machine cannot be read"))
 }
 
 /// Open descriptors of a process.
@@ -109,7 +112,7 @@ pub(crate) fn parse_stat(text: &str) -> Option<Duration> {
     let (_, fields) = text.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace().skip(11);
     let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    Some(Duration::from_millis((user + system) * 1000 / TICKS))
+    Some(of_ticks(user + system))
 }
 
 /// All but idle and iowait.
@@ -117,11 +120,15 @@ pub(crate) fn parse_machine(text: &str) -> Option<Duration> {
     let ticks = machine_ticks(text)?;
     let idle: u64 = ticks.get(3..5)?.iter().sum();
     let all: u64 = ticks.iter().sum();
-    Some(Duration::from_millis((all - idle) * 1000 / TICKS))
+    Some(of_ticks(all - idle))
 }
 
 pub(crate) fn parse_stolen(text: &str) -> Option<Duration> {
-    machine_ticks(text)?.get(7).map(|ticks| Duration::from_millis(ticks * 1000 / TICKS))
+    machine_ticks(text)?.get(7).copied().map(of_ticks)
+}
+
+const fn of_ticks(ticks: u64) -> Duration {
+    Duration::from_millis(ticks * 1000 / TICKS)
 }
 
 /// The first line, all cores: user, nice, system, idle, iowait, irq, softirq, steal (proc(5)).

@@ -1,5 +1,6 @@
-//! Tests of the parts of the bench that only compute: percentiles, the kernel's texts, the host's moods, replies, turns, ratios. The bench itself has
-//! no test harness and cannot hold them. What needs sockets is not tested here: a measurement checks every reply.
+//! Tests of the parts of the bench that only compute: percentiles, the kernel's texts, the host's moods, replies, turns,
+//! ratios. The bench itself has no test harness and cannot hold them. What needs sockets is not tested here: a measurement
+//! checks every reply.
 
 #![cfg(test)]
 #![expect(dead_code, reason = "the measurements use the rest of these files")]

@@ -68,9 +68,8 @@ pub(super) fn measure(site: &Site, running: &[Running], settings: &Peers) -> io:
 struct Turns {
     callers: Vec<(&'static str, Caller)>,
     pace: Pace,
-    /// Slices of a window on a quiet machine, and the requests in them.
+    /// Slices of a window on a quiet machine.
     slices: usize,
-    wanted: usize,
     taken: usize,
     asked: usize,
     disturbed: usize,
@@ -90,8 +89,12 @@ impl Turns {
         let slices = usize::try_from(length.as_secs() / SLICE.as_secs()).unwrap_or(1).max(1);
         let (rate, connections) = (settings.rate, settings.paced);
         let pace = Pace { rate, connections, length: SLICE.min(length) };
-        let wanted = pace.requests() * slices;
-        Self { callers, pace, slices, wanted, taken: 0, asked: 0, disturbed: 0, unquiet: 0 }
+        Self { callers, pace, slices, taken: 0, asked: 0, disturbed: 0, unquiet: 0 }
+    }
+
+    /// The requests of a window on a quiet machine.
+    fn wanted(&self) -> usize {
+        self.pace.requests() * self.slices
     }
 
     /// A window of each, in the order of the callers: slices in turn until everyone has its requests.
@@ -108,7 +111,7 @@ impl Turns {
                 window.quiet.add(quiet);
                 window.disturbed.add(disturbed);
             }
-            if windows.iter().all(|window| window.quiet.asked() >= self.wanted) {
+            if windows.iter().all(|window| window.quiet.asked() >= self.wanted()) {
                 break;
             }
         }
@@ -120,7 +123,7 @@ impl Turns {
     fn seen(&mut self, window: Window) -> Seen {
         let Window { mut quiet, disturbed } = window;
         self.asked += quiet.asked() + disturbed.asked();
-        if quiet.asked() * 2 < self.wanted {
+        if quiet.asked() * 2 < self.wanted() {
             self.unquiet += 1;
             quiet.add(disturbed);
         } else {
