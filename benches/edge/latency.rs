@@ -33,14 +33,6 @@ pub(crate) struct Pace {
     pub(crate) length: Duration,
 }
 
-impl Pace {
-    /// How many requests that makes.
-    pub(crate) fn requests(self) -> usize {
-        let requests = self.length.as_nanos() * u128::from(self.rate) / 1_000_000_000;
-        usize::try_from(requests).unwrap_or(usize::MAX)
-    }
-}
-
 /// What it saw.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
@@ -61,18 +53,9 @@ pub(crate) struct Seen {
 /// What it saw, request by request.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    answered: Vec<Answered>,
+    times: Vec<Duration>,
+    late: Vec<Duration>,
     failed: usize,
-}
-
-/// A request that was answered.
-#[derive(Debug, Clone, Copy)]
-struct Answered {
-    /// From when its latency counts.
-    from: Instant,
-    took: Duration,
-    /// How late the client woke to send it, where it had nothing to wait for.
-    late: Option<Duration>,
 }
 
 /// One window.
@@ -141,18 +124,19 @@ fn take_turns(caller: &Caller, first: Exact, pace: Pace, turn: u32, start: Insta
             return tally;
         }
         let due = start + offset;
-        let (from, late) = match due.checked_duration_since(Instant::now()) {
+        let from = match due.checked_duration_since(Instant::now()) {
             Some(early) => {
                 std::thread::sleep(early);
                 let woken = Instant::now();
-                (woken, Some(woken - due))
+                tally.late.push(woken - due);
+                woken
             }
             // The last reply came after this moment: the delay is the subject's.
-            None => (due, None),
+            None => due,
         };
         connection = ask(caller, connection, &request);
         match &connection {
-            Some(_) => tally.answered.push(Answered { from, took: from.elapsed(), late }),
+            Some(_) => tally.times.push(from.elapsed()),
             None => tally.failed += 1,
         }
         number += pace.connections;
@@ -172,35 +156,21 @@ fn ask(caller: &Caller, connection: Option<Exact>, request: &[u8]) -> Option<Exa
 impl Tally {
     /// Takes in what another saw.
     pub(crate) fn add(&mut self, part: Self) {
-        self.answered.extend(part.answered);
+        self.times.extend(part.times);
+        self.late.extend(part.late);
         self.failed += part.failed;
     }
 
-    /// How many requests there were.
-    pub(crate) fn asked(&self) -> usize {
-        self.answered.len() + self.failed
-    }
-
-    /// Apart: those that were answered while `counts` held, from the one moment to the other, and the rest. What failed
-    /// counts in any case.
-    pub(crate) fn apart(self, counts: impl Fn(Instant, Instant) -> bool) -> (Self, Self) {
-        let (held, rest) =
-            self.answered.iter().partition(|one| counts(one.from, one.from + one.took));
-        (Self { answered: held, failed: self.failed }, Self { answered: rest, failed: 0 })
-    }
-
     /// In a few figures.
-    pub(crate) fn seen(self) -> Seen {
-        let mut times: Vec<_> = self.answered.iter().map(|one| one.took).collect();
-        let mut late: Vec<_> = self.answered.iter().filter_map(|one| one.late).collect();
-        times.sort_unstable();
-        late.sort_unstable();
+    pub(crate) fn seen(mut self) -> Seen {
+        self.times.sort_unstable();
+        self.late.sort_unstable();
         Seen {
-            p50: percentile(&times, 0.5),
-            p99: percentile(&times, 0.99),
-            most: percentile(&times, 1.0),
-            late: percentile(&late, 0.99),
-            answered: times.len(),
+            p50: percentile(&self.times, 0.5),
+            p99: percentile(&self.times, 0.99),
+            most: percentile(&self.times, 1.0),
+            late: percentile(&self.late, 0.99),
+            answered: self.times.len(),
             failed: self.failed,
         }
     }

@@ -83,22 +83,16 @@ mod procfs_tests {
 }
 
 mod host_tests {
-    use std::time::{Duration, Instant};
-
-    use crate::host::{Host, Look};
+    use crate::host::quieter_half;
 
     #[test]
-    fn a_request_counts_where_no_look_around_it_saw_the_host_take_anything() {
-        let start = Instant::now();
-        let at = |ms| start + Duration::from_millis(ms);
-        let look = |ms, stolen| Look { at: at(ms), stolen: Duration::from_millis(stolen) };
-        let host = Host::new(vec![look(0, 70), look(100, 70), look(200, 80), look(300, 80)]);
-        assert!(host.left_alone(at(10), at(11)), "nothing taken meanwhile");
-        assert!(!host.left_alone(at(150), at(151)), "taken between the looks around it");
-        assert!(!host.left_alone(at(99), at(101)), "taken after it began, before the next look");
-        assert!(!host.left_alone(at(50), at(250)), "taken in the middle");
-        assert!(host.left_alone(at(200), at(300)), "all taken before");
-        assert!(!host.left_alone(at(250), at(301)), "nobody looked after it");
+    fn the_rounds_in_which_the_host_took_least_count_in_their_order() {
+        assert_eq!(quieter_half(&[0.03, 0.0, 0.01, 0.2]), [1, 2], "the quietest first in time");
+        assert_eq!(quieter_half(&[0.01, 0.05, 0.0, 0.04]), [0, 2], "in order, not by quiet");
+        assert_eq!(quieter_half(&[0.01, 0.01, 0.01, 0.01]), [0, 1], "the earlier of those alike");
+        assert_eq!(quieter_half(&[0.02, 0.01, 0.0]), [1, 2], "rounded up");
+        assert_eq!(quieter_half(&[0.5]), [0], "one round counts, whatever it was");
+        assert_eq!(quieter_half(&[]), [0; 0], "none");
     }
 }
 

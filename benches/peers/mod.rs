@@ -17,9 +17,10 @@ use crate::figure::Table;
 use crate::site::Site;
 use crate::subject::{Candidate, Running, chosen};
 
+use added::Added;
 pub(crate) use peer::Peer;
 use table::Line;
-use work::Work;
+use work::{Flow, Still};
 
 /// All of them; the first is compared with each of the others.
 const ALL: [SubjectName; 4] =
@@ -33,47 +34,60 @@ pub(crate) fn measure(setting: &Setting, settings: &Peers) -> io::Result<()> {
     let site = Site::make(setting)?;
     let mut candidates = chosen(setting, &site, &ALL);
     check_all(&site, &candidates)?;
-    let mut lines =
-        measure_all(&site, &mut candidates, &Work::all(&settings.throughput), settings)?;
+    let mut lines = measure_running(&site, &candidates, settings)?;
+    // What wants a fresh process comes when nothing else runs any more.
+    for still in Still::all(&settings.throughput) {
+        lines.push(still.measure(&site, &mut candidates, settings)?);
+    }
     lines.extend(as_shipped(setting, settings)?);
     let names: Vec<_> = candidates.iter().map(Candidate::name).collect();
     table::print(&names, &lines, settings);
     table::record(&names, &lines, settings)
 }
 
-/// What wants a fresh process comes last, when nothing else runs.
-fn measure_all(
+/// What the same processes do one after the other; the rounds of added latency are taken between the rows.
+fn measure_running(
     site: &Site,
-    candidates: &mut [Candidate],
-    works: &[Work],
+    candidates: &[Candidate],
     settings: &Peers,
 ) -> io::Result<Vec<Line>> {
+    let flows = Flow::all(&settings.throughput);
+    let wants_added = settings.throughput.wants(added::NAME);
     let mut lines = Vec::new();
-    let (fresh, lasting): (Vec<_>, Vec<_>) = works.iter().partition(|work| work.is_fresh());
-    if !lasting.is_empty() {
-        let mut running = start(site, candidates)?;
-        for work in lasting {
-            lines.extend(work.measure(site, &mut running, settings)?);
+    if flows.is_empty() && !wants_added {
+        return Ok(lines);
+    }
+    let mut running = start(site, candidates)?;
+    let mut added = wants_added.then(|| Added::new(site, &running, settings)).transpose()?;
+    for (part, flow) in (1..).zip(&flows) {
+        lines.push(flow.measure(site, &mut running, &settings.throughput)?);
+        if let Some(added) = &mut added {
+            added.measure(part, flows.len())?;
         }
-        running.iter().for_each(Running::print_complaint);
     }
-    for work in fresh {
-        lines.extend(work.measure_fresh(site, candidates, settings)?);
+    if let Some(mut added) = added {
+        added.measure(1, 1)?;
+        lines.extend(added.lines());
     }
+    running.iter().for_each(Running::print_complaint);
     Ok(lines)
 }
 
 /// sekisho alone, with the key exchange that it prefers as shipped, where the first of the subjects is sekisho.
 fn as_shipped(setting: &Setting, settings: &Peers) -> io::Result<Vec<Line>> {
-    let works = Work::hybrid(&settings.throughput);
+    let flows = Flow::hybrid(&settings.throughput);
     let setting = Setting { exchange: Exchange::Hybrid, ..setting.clone() };
     let site = Site::make(&setting)?;
     let mut candidates = chosen(&setting, &site, &ALL);
     candidates.truncate(1);
-    if works.is_empty() || candidates.iter().any(|first| first.name() != "sekisho") {
+    if flows.is_empty() || candidates.iter().any(|first| first.name() != "sekisho") {
         return Ok(Vec::new());
     }
-    measure_all(&site, &mut candidates, &works, settings)
+    let mut running = start(&site, &candidates)?;
+    let lines: io::Result<_> =
+        flows.iter().map(|flow| flow.measure(&site, &mut running, &settings.throughput)).collect();
+    running.iter().for_each(Running::print_complaint);
+    lines
 }
 
 fn start(site: &Site, candidates: &[Candidate]) -> io::Result<Vec<Running>> {

@@ -12,19 +12,24 @@ use crate::subject::{Candidate, Running};
 use crate::throughput::{ROWS, Row};
 use crate::turn::in_turn;
 
-use super::added;
 use super::ratio::Bar;
 use super::table::{Line, Sample, Unit};
 
-/// One measurement; it gives one line, latency two.
+/// Requests or megabytes by processor second, of subjects that run already; one line.
 #[derive(Debug)]
-pub(super) enum Work {
-    /// Requests or megabytes by processor second; what is added to the name of the row, and the bar where there is one.
-    Flow(&'static Row, &'static str, Option<Bar>),
-    /// Memory of idle connections.
-    Idle(&'static str, Way, Bar),
-    /// Added latency.
-    Latency,
+pub(super) struct Flow {
+    row: &'static Row,
+    /// What is added to the name of the row.
+    addition: &'static str,
+    bar: Option<Bar>,
+}
+
+/// Memory of idle connections, of processes that have done nothing yet; one line.
+#[derive(Debug)]
+pub(super) struct Still {
+    name: &'static str,
+    way: Way,
+    bar: Bar,
 }
 
 /// What the ratio to the best of the others should come to, in the order of [`ROWS`].
@@ -42,39 +47,31 @@ const FLOW_BARS: [Bar; 8] = [
 /// What is added to the name of a row that sekisho does with the key exchange it prefers.
 const HYBRID: &str = ", X25519MLKEM768";
 
-impl Work {
+const STILL: [Still; 2] = [
+    Still { name: "idle https", way: Way::Https, bar: Bar { first: 1.0, goal: 0.8 } },
+    Still { name: "idle tls", way: Way::Tls, bar: Bar { first: 1.0, goal: 0.6 } },
+];
+
+impl Flow {
     /// What is asked for, of all that every subject does.
     pub(super) fn all(settings: &Throughput) -> Vec<Self> {
-        let flows = ROWS.iter().zip(FLOW_BARS).map(|(row, bar)| Self::Flow(row, "", Some(bar)));
-        let others = [
-            Self::Latency,
-            Self::Idle("idle https", Way::Https, Bar { first: 1.0, goal: 0.8 }),
-            Self::Idle("idle tls", Way::Tls, Bar { first: 1.0, goal: 0.6 }),
-        ];
-        flows.chain(others).filter(|work| settings.wants(&work.name())).collect()
+        let rows = ROWS.iter().zip(FLOW_BARS);
+        let flows = rows.map(|(row, bar)| Self { row, addition: "", bar: Some(bar) });
+        flows.filter(|flow| settings.wants(&flow.name())).collect()
     }
 
     /// What is asked for, of what sekisho does with the key exchange it prefers: the rows that shake hands.
     pub(super) fn hybrid(settings: &Throughput) -> Vec<Self> {
         let rows = ROWS.iter().filter(|row| row.is_new());
-        let works = rows.map(|row| Self::Flow(row, HYBRID, None));
-        works.filter(|work| settings.wants(&work.name())).collect()
+        let flows = rows.map(|row| Self { row, addition: HYBRID, bar: None });
+        flows.filter(|flow| settings.wants(&flow.name())).collect()
     }
 
     fn name(&self) -> String {
-        match self {
-            Self::Flow(row, addition, _) => format!("{}{addition}", row.name),
-            Self::Idle(name, ..) => (*name).to_owned(),
-            Self::Latency => "latency".to_owned(),
-        }
+        format!("{}{}", self.row.name, self.addition)
     }
 
-    /// Whether it begins with a process that has done nothing yet.
-    pub(super) const fn is_fresh(&self) -> bool {
-        matches!(self, Self::Idle(..))
-    }
-
-    /// Measures subjects that run already, in turn.
+    /// Measures all in turn.
     ///
     /// # Errors
     /// Where a load could not be made.
@@ -82,56 +79,45 @@ impl Work {
         &self,
         site: &Site,
         running: &mut [Running],
-        settings: &Peers,
-    ) -> io::Result<Vec<Line>> {
-        match self {
-            Self::Flow(row, _, bar) => {
-                let samples = flow(&self.name(), row, site, running, settings)?;
-                let unit = unit(row);
-                Ok(vec![Line { name: self.name(), unit, bar: *bar, samples }])
-            }
-            Self::Latency => added::measure(site, running, settings),
-            Self::Idle(..) => Ok(Vec::new()),
-        }
+        settings: &Throughput,
+    ) -> io::Result<Line> {
+        let (name, unit) = (self.name(), unit(self.row));
+        let samples = in_turn(settings.rounds, running, |round, subject| {
+            let sample = Sample::of_span(self.row.window(site, subject, settings)?, unit);
+            sample.tell(round, &name, subject.name);
+            Ok(sample)
+        })?;
+        Ok(Line { name, unit, bar: self.bar, samples })
+    }
+}
+
+impl Still {
+    /// What is asked for.
+    pub(super) fn all(settings: &Throughput) -> impl Iterator<Item = Self> {
+        STILL.into_iter().filter(|still| settings.wants(still.name))
     }
 
-    /// Measures each subject in a process of its own every time.
+    /// Measures each in turn, in a process of its own every time.
     ///
     /// # Errors
     /// Where a subject does not start or does not take the connections.
-    pub(super) fn measure_fresh(
+    pub(super) fn measure(
         &self,
         site: &Site,
         candidates: &mut [Candidate],
         settings: &Peers,
-    ) -> io::Result<Vec<Line>> {
-        let Self::Idle(name, way, bar) = self else { return Ok(Vec::new()) };
+    ) -> io::Result<Line> {
+        let Self { name, way, bar } = *self;
         let hold = Duration::from_secs(settings.hold);
         let samples = in_turn(settings.throughput.rounds, candidates, |round, candidate| {
             let mut running = candidate.start(site)?;
-            let outcome = idle::one(site, &mut running, *way, settings.idle, hold)?;
+            let outcome = idle::one(site, &mut running, way, settings.idle, hold)?;
             let sample = Sample::of_idle(&outcome);
             sample.tell(round, name, candidate.name());
             Ok(sample)
         })?;
-        let unit = Unit::Kibibyte;
-        Ok(vec![Line { name: (*name).to_owned(), unit, bar: Some(*bar), samples }])
+        Ok(Line { name: name.to_owned(), unit: Unit::Kibibyte, bar: Some(bar), samples })
     }
-}
-
-fn flow(
-    name: &str,
-    row: &Row,
-    site: &Site,
-    running: &mut [Running],
-    settings: &Peers,
-) -> io::Result<Vec<Vec<Sample>>> {
-    in_turn(settings.throughput.rounds, running, |round, subject| {
-        let span = row.window(site, subject, &settings.throughput)?;
-        let sample = Sample::of_span(span, unit(row));
-        sample.tell(round, name, subject.name);
-        Ok(sample)
-    })
 }
 
 const fn unit(row: &Row) -> Unit {
