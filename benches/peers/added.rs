@@ -43,8 +43,6 @@ pub(super) struct Added {
     pace: Pace,
     /// Slices of a window.
     slices: usize,
-    /// Slices taken.
-    turns: usize,
     /// Rounds to be taken.
     wanted: usize,
     rounds: Vec<Round>,
@@ -74,7 +72,7 @@ impl Added {
         let (rate, connections) = (settings.rate, settings.paced);
         let pace = Pace { rate, connections, length: SLICE.min(length) };
         let wanted = settings.throughput.rounds * WINDOWS * TAKEN;
-        Ok(Self { callers, pace, slices, turns: 0, wanted, rounds: Vec::new() })
+        Ok(Self { callers, pace, slices, wanted, rounds: Vec::new() })
     }
 
     /// Takes rounds until `part` of `parts` of them are taken.
@@ -96,11 +94,9 @@ impl Added {
     /// A window of each: slices in turn.
     fn windows(&mut self) -> io::Result<Vec<Tally>> {
         let mut windows: Vec<Tally> = self.callers.iter().map(|_| Tally::default()).collect();
-        for _slice in 0..self.slices {
-            let pace = self.pace;
-            let parts =
-                once_each(self.turns, &mut self.callers, |(_, caller)| slice(caller, pace))?;
-            self.turns += 1;
+        let (pace, before) = (self.pace, self.rounds.len() * self.slices);
+        for turn in before..before + self.slices {
+            let parts = once_each(turn, &mut self.callers, |(_, caller)| slice(caller, pace))?;
             for (window, part) in windows.iter_mut().zip(parts) {
                 window.add(part);
             }
@@ -112,15 +108,15 @@ impl Added {
     pub(super) fn lines(self) -> Vec<Line> {
         let taken: Vec<f64> = self.rounds.iter().map(|round| round.taken).collect();
         let quieter = quieter_half(&taken);
-        say_how_quiet(&taken, &quieter);
-        let rounds: Vec<&Round> =
-            quieter.iter().filter_map(|number| self.rounds.get(*number)).collect();
+        let (count, rest): (Vec<_>, Vec<_>) =
+            (0..).zip(&self.rounds).partition(|(number, _)| quieter.contains(number));
+        say_how_quiet(&count, &rest);
         let subjects = self.callers.len().saturating_sub(1);
         let line = |part: &str, of: fn(&Seen) -> Duration| {
             let added = |subject: usize| {
-                let windows = rounds
+                let windows = count
                     .iter()
-                    .filter_map(|round| round.seen.get(subject).zip(round.seen.last()));
+                    .filter_map(|(_, round)| round.seen.get(subject).zip(round.seen.last()));
                 windows.map(|(seen, direct)| Sample::added(seen, direct, of)).collect()
             };
             Line {
@@ -134,18 +130,16 @@ impl Added {
     }
 }
 
-fn say_how_quiet(taken: &[f64], quieter: &[usize]) {
-    let (count, rest): (Vec<_>, Vec<_>) =
-        taken.iter().enumerate().partition(|(number, _)| quieter.contains(number));
+fn say_how_quiet(count: &[(usize, &Round)], rest: &[(usize, &Round)]) {
     let middle =
-        |rounds: &[(usize, &f64)]| median(rounds.iter().map(|(_, taken)| **taken).collect());
-    let quiet = middle(&count);
+        |rounds: &[(usize, &Round)]| median(rounds.iter().map(|(_, round)| round.taken).collect());
+    let quiet = middle(count);
     println!(
         "latency: of {} rounds those {} count in which the host took least, {:.1} % of a core (median); {:.1} % in the others{}\n",
-        taken.len(),
+        count.len() + rest.len(),
         count.len(),
         quiet * 100.0,
-        middle(&rest) * 100.0,
+        middle(rest) * 100.0,
         if quiet > QUIET { "; the machine is not quiet" } else { "" }
     );
 }

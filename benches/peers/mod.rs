@@ -34,7 +34,9 @@ pub(crate) fn measure(setting: &Setting, settings: &Peers) -> io::Result<()> {
     let site = Site::make(setting)?;
     let mut candidates = chosen(setting, &site, &ALL);
     check_all(&site, &candidates)?;
-    let mut lines = measure_running(&site, &candidates, settings)?;
+    let flows = Flow::all(&settings.throughput);
+    let wants_added = settings.throughput.wants(added::NAME);
+    let mut lines = measure_running(&site, &candidates, &flows, wants_added, settings)?;
     // What wants a fresh process comes when nothing else runs any more.
     for still in Still::all(&settings.throughput) {
         lines.push(still.measure(&site, &mut candidates, settings)?);
@@ -49,17 +51,18 @@ pub(crate) fn measure(setting: &Setting, settings: &Peers) -> io::Result<()> {
 fn measure_running(
     site: &Site,
     candidates: &[Candidate],
+    flows: &[Flow],
+    wants_added: bool,
     settings: &Peers,
 ) -> io::Result<Vec<Line>> {
-    let flows = Flow::all(&settings.throughput);
-    let wants_added = settings.throughput.wants(added::NAME);
     let mut lines = Vec::new();
     if flows.is_empty() && !wants_added {
         return Ok(lines);
     }
-    let mut running = start(site, candidates)?;
+    let mut running: Vec<_> =
+        candidates.iter().map(|candidate| candidate.start(site)).collect::<io::Result<_>>()?;
     let mut added = wants_added.then(|| Added::new(site, &running, settings)).transpose()?;
-    for (part, flow) in (1..).zip(&flows) {
+    for (part, flow) in (1..).zip(flows) {
         lines.push(flow.measure(site, &mut running, &settings.throughput)?);
         if let Some(added) = &mut added {
             added.measure(part, flows.len())?;
@@ -76,22 +79,17 @@ fn measure_running(
 /// sekisho alone, with the key exchange that it prefers as shipped, where the first of the subjects is sekisho.
 fn as_shipped(setting: &Setting, settings: &Peers) -> io::Result<Vec<Line>> {
     let flows = Flow::hybrid(&settings.throughput);
+    if flows.is_empty() {
+        return Ok(Vec::new());
+    }
     let setting = Setting { exchange: Exchange::Hybrid, ..setting.clone() };
     let site = Site::make(&setting)?;
     let mut candidates = chosen(&setting, &site, &ALL);
     candidates.truncate(1);
-    if flows.is_empty() || candidates.iter().any(|first| first.name() != "sekisho") {
+    if candidates.iter().any(|first| first.name() != "sekisho") {
         return Ok(Vec::new());
     }
-    let mut running = start(&site, &candidates)?;
-    let lines: io::Result<_> =
-        flows.iter().map(|flow| flow.measure(&site, &mut running, &settings.throughput)).collect();
-    running.iter().for_each(Running::print_complaint);
-    lines
-}
-
-fn start(site: &Site, candidates: &[Candidate]) -> io::Result<Vec<Running>> {
-    candidates.iter().map(|candidate| candidate.start(site)).collect()
+    measure_running(&site, &candidates, &flows, false, settings)
 }
 
 /// Checks every subject, and shows what it was that each refused and how.
