@@ -4,6 +4,10 @@
 //!
 //! The kernel does the same for a guest before it halts, but knows nothing of answers: it sees long sleeps between requests
 //! and gives up. Where answers take their time, behind a leased line for one, this gives up too, and costs nothing.
+//!
+//! It looks for little longer than answers usually take, and after a late one not at all for a while. On a host of virtual
+//! machines that has no core free, the core that looks may be the very one that the upstream waits for: to look on is then
+//! what keeps the answer away, and where one is late for that reason, most of the next are.
 
 use std::cell::Cell;
 use std::io;
@@ -14,23 +18,25 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 
-/// How long it looks before it sleeps: as long as a Linux guest does before it halts (`guest_halt_poll_ns`).
+/// An answer that takes longer is late, and none is looked for longer: a Linux guest looks as long before it halts
+/// (`guest_halt_poll_ns`).
 const LIMIT: Duration = Duration::from_micros(200);
+
+/// So many answers in a row must have been in time before the next is looked for.
+const IN_A_ROW: u8 = 8;
+
+/// By what part of itself an answer moves what answers usually take: one in so many. Up and down alike, so that it comes
+/// to lie where half of them take longer.
+const STEP: u32 = 8;
+
+/// Answers never usually take less, as far as this is concerned: a smaller time has no eighth to speak of.
+const USUAL_MIN: Duration = Duration::from_micros(10);
 
 /// Of the time that it would have slept, a worker looks for this part at most: one in so many.
 const PART: u32 = 10;
 
 /// What is saved up of that time at most, so that a burst after a quiet night costs no more than any other.
 const SAVED_MAX: Duration = Duration::from_millis(10);
-
-/// From here on answers are expected at once.
-const TRUSTED: u8 = 8;
-
-/// More trust is never built up: a line that becomes slow is noticed within a few answers.
-const TRUST_MAX: u8 = 12;
-
-/// What one late answer costs of the trust that one in time brings: two of three must be in time.
-const LATE: u8 = 2;
 
 thread_local! {
     /// Of the worker whose thread this is.
@@ -137,21 +143,25 @@ enum Next {
 struct Wait {
     exchange: usize,
     since: Instant,
-    looks: bool,
+    /// How long it looks; nothing where it sleeps.
+    looks: Duration,
 }
 
 /// What a worker has learned of the answers it waits for.
 #[derive(Debug, Clone, Copy)]
 struct Habit {
     wait: Option<Wait>,
-    trust: u8,
+    /// Answers in time since the last that was late.
+    in_time: u8,
+    /// How long half of the answers in time take at most.
+    usual: Duration,
     saved: Duration,
     asleep: Option<Instant>,
 }
 
 impl Habit {
     const fn new() -> Self {
-        Self { wait: None, trust: 0, saved: Duration::ZERO, asleep: None }
+        Self { wait: None, in_time: 0, usual: LIMIT, saved: Duration::ZERO, asleep: None }
     }
 
     /// There is nothing to do at `now`.
@@ -173,31 +183,41 @@ impl Habit {
     }
 
     fn look_or_sleep(&mut self, now: Instant, exchange: usize) -> Next {
-        let looks = self.trust >= TRUSTED && self.saved >= LIMIT;
-        let wait = *self.wait.get_or_insert(Wait { exchange, since: now, looks });
+        let begins = || Wait { exchange, since: now, looks: self.patience() };
+        let wait = self.wait.unwrap_or_else(begins);
+        self.wait = Some(wait);
         let waited = now.duration_since(wait.since);
-        if wait.looks && waited < LIMIT {
+        if waited < wait.looks {
             return Next::Look;
         }
         self.pay(wait, waited);
-        self.wait = Some(Wait { looks: false, ..wait });
+        self.wait = Some(Wait { looks: Duration::ZERO, ..wait });
         Next::Sleep
+    }
+
+    /// How long to look for an answer: half as long again as they usually take.
+    fn patience(&self) -> Duration {
+        let patience = LIMIT.min(self.usual * 3 / 2);
+        let looks = self.in_time >= IN_A_ROW && self.saved >= patience;
+        if looks { patience } else { Duration::ZERO }
     }
 
     /// Where it looked, it did so all the time.
     fn pay(&mut self, wait: Wait, waited: Duration) {
-        if wait.looks {
+        if !wait.looks.is_zero() {
             self.saved = self.saved.saturating_sub(waited);
         }
     }
 
     /// An exchange took so long, from the first moment with nothing to do until its last byte had left.
     fn learn(&mut self, waited: Duration) {
-        self.trust = if waited <= LIMIT {
-            self.trust.saturating_add(1).min(TRUST_MAX)
-        } else {
-            self.trust.saturating_sub(LATE)
-        };
+        if waited > LIMIT {
+            self.in_time = 0;
+            return;
+        }
+        self.in_time = self.in_time.saturating_add(1);
+        let parts = if waited > self.usual { STEP + 1 } else { STEP - 1 };
+        self.usual = (self.usual * parts / STEP).clamp(USUAL_MIN, LIMIT);
     }
 
     /// It was woken.
@@ -222,6 +242,8 @@ mod tests {
 
     const PAUSE: Duration = Duration::from_millis(2);
 
+    const QUICK: Duration = Duration::from_micros(80);
+
     impl Worker {
         fn new() -> Self {
             Self { habit: Habit::new(), now: Instant::now(), begun: 0 }
@@ -231,7 +253,7 @@ mod tests {
         fn used_to_quick_answers() -> Self {
             let mut worker = Self::new();
             for _ in 0..50 {
-                worker.exchange(LIMIT / 2, PAUSE);
+                worker.exchange(QUICK, PAUSE);
             }
             worker
         }
@@ -272,10 +294,10 @@ mod tests {
     #[test]
     fn a_worker_sleeps_until_it_has_seen_that_answers_come_at_once() {
         let mut worker = Worker::new();
-        let looked: Vec<_> = (0..12).map(|_| worker.exchange(LIMIT / 2, PAUSE)).collect();
-        let first = usize::from(TRUSTED);
-        assert!(looked.iter().take(first).all(Duration::is_zero), "{looked:?}");
-        assert!(looked.iter().skip(first).all(|looked| *looked == LIMIT / 2), "{looked:?}");
+        let looked: Vec<_> = (0..12).map(|_| worker.exchange(QUICK, PAUSE)).collect();
+        let (first, then) = looked.split_at(IN_A_ROW.into());
+        assert!(first.iter().all(Duration::is_zero), "{looked:?}");
+        assert!(then.iter().all(|looked| *looked == QUICK), "{looked:?}");
     }
 
     #[test]
@@ -286,17 +308,37 @@ mod tests {
     }
 
     #[test]
-    fn where_answers_become_late_it_stops_to_look_within_three() {
+    fn answers_that_all_take_almost_the_limit_are_looked_for() {
+        let mut worker = Worker::new();
+        let almost = LIMIT * 199 / 200;
+        let looked: Vec<_> = (0..50).map(|_| worker.exchange(almost, PAUSE)).collect();
+        assert!(looked.iter().skip(IN_A_ROW.into()).all(|looked| *looked == almost), "{looked:?}");
+    }
+
+    #[test]
+    fn a_late_answer_is_given_up_early_and_the_next_ones_are_not_looked_for() {
         let mut worker = Worker::used_to_quick_answers();
-        let looked: Vec<_> = (0..5).map(|_| worker.exchange(LIMIT * 3, PAUSE)).collect();
-        assert_eq!(looked, [LIMIT, LIMIT, LIMIT, Duration::ZERO, Duration::ZERO]);
+        let looked = worker.exchange(Duration::from_secs(1), PAUSE);
+        assert!(looked > QUICK && looked <= QUICK * 2, "{looked:?}");
+        let next: Vec<_> = (0..12).map(|_| worker.exchange(QUICK, PAUSE)).collect();
+        let (doubted, then) = next.split_at(IN_A_ROW.into());
+        assert!(doubted.iter().all(Duration::is_zero), "{next:?}");
+        assert!(then.iter().all(|looked| *looked == QUICK), "{next:?}");
+    }
+
+    #[test]
+    fn answers_that_take_longer_than_they_did_are_waited_out_again_after_a_few() {
+        let mut worker = Worker::used_to_quick_answers();
+        let slower = LIMIT * 4 / 5;
+        let looked: Vec<_> = (0..20).map(|_| worker.exchange(slower, PAUSE)).collect();
+        assert!(looked.iter().skip(8).all(|looked| *looked == slower), "{looked:?}");
     }
 
     #[test]
     fn it_looks_for_a_tenth_of_the_time_that_it_sleeps_at_most() {
         let mut worker = Worker::used_to_quick_answers();
-        let (pause, began) = (LIMIT, worker.now);
-        let looked: Duration = (0..10_000).map(|_| worker.exchange(LIMIT / 2, pause)).sum();
+        let (pause, began) = (QUICK * 2, worker.now);
+        let looked: Duration = (0..10_000).map(|_| worker.exchange(QUICK, pause)).sum();
         let slept = (worker.now - began).saturating_sub(looked);
         assert!(looked <= slept / PART + SAVED_MAX, "{looked:?} of {slept:?}");
         assert!(looked >= slept / PART / 2, "it is used: {looked:?} of {slept:?}");
@@ -319,19 +361,20 @@ mod tests {
     #[test]
     fn an_exchange_that_others_joined_teaches_nothing() {
         let mut worker = Worker::used_to_quick_answers();
-        let trust = worker.habit.trust;
+        let learned = |habit: Habit| (habit.in_time, habit.usual);
+        let before = learned(worker.habit);
         worker.habit.rest(worker.now, Open::One(100));
         worker.passes(LIMIT * 5);
         worker.sleeps(Open::Several, PAUSE);
         worker.sleeps(Open::None, PAUSE);
-        assert_eq!(worker.habit.trust, trust);
+        assert_eq!(learned(worker.habit), before);
     }
 
     /// Far longer than it looks, so that no stall of the machine can stand for it.
     const LONG: Duration = Duration::from_secs(1);
 
     #[test]
-    fn a_runtime_asks_for_events_until_the_limit_and_then_sleeps() {
+    fn a_runtime_asks_for_events_for_a_moment_and_then_sleeps() {
         let exchanges = Arc::<Exchanges>::default();
         let rested = Arc::<AtomicUsize>::default();
         let counted = Arc::clone(&rested);
@@ -351,11 +394,11 @@ mod tests {
         runtime.block_on(answered).unwrap();
         upstream.join().unwrap();
         let waited = HABIT.get().wait;
-        assert!(waited.is_some_and(|wait| !wait.looks), "{waited:?}");
+        assert!(waited.is_some_and(|wait| wait.looks.is_zero()), "{waited:?}");
         assert_eq!(rested.load(Ordering::Relaxed), 0, "somebody waits");
         exchanges.end();
         runtime.block_on(async { tokio::time::sleep(LIMIT).await });
-        assert_eq!(HABIT.get().trust, habit.trust - LATE, "the answer was late");
+        assert_eq!(HABIT.get().in_time, 0, "the answer was late");
         assert!(rested.load(Ordering::Relaxed) > 0, "nobody waits any more");
     }
 }
