@@ -51,7 +51,7 @@ pub(crate) struct Seen {
 }
 
 /// What it saw, request by request.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Tally {
     times: Vec<Duration>,
     late: Vec<Duration>,

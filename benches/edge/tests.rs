@@ -91,7 +91,7 @@ mod host_tests {
         assert_eq!(quieter_half(&[0.01, 0.05, 0.0, 0.04]), [0, 2], "in order, not by quiet");
         assert_eq!(quieter_half(&[0.01, 0.01, 0.01, 0.01]), [0, 1], "the earlier of those alike");
         assert_eq!(quieter_half(&[0.02, 0.01, 0.0]), [1, 2], "rounded up");
-        assert_eq!(quieter_half(&[0.5]), [0], "one round counts, whatever it was");
+        assert_eq!(quieter_half(&[0.5]), [0], "one turn counts, whatever it was");
         assert_eq!(quieter_half(&[]), [0; 0], "none");
     }
 }

@@ -1,6 +1,7 @@
-//! The latency that each subject adds: its percentiles minus those without a subject, in the same round. Its rounds are
-//! spread over the time that the other rows take, and the half of them counts that the host of a virtual machine left
-//! most alone: its mood lasts for minutes, and where it takes a core, the 99th percentile is the host's, for all subjects.
+//! The latency that each subject adds: its percentiles minus those without a subject, in the same window. A window is
+//! taken in turns of a second of everyone, spread over the time that the other rows take, and the half of the turns counts
+//! that the host of a virtual machine left most alone: where it takes a core, for seconds or minutes, the 99th
+//! percentile is the host's, for all subjects.
 
 use std::io;
 use std::time::Duration;
@@ -23,34 +24,34 @@ pub(super) const NAME: &str = "latency";
 /// What the ratio to the best of the others should come to, both percentiles.
 const BAR: Bar = Bar { first: 0.9, goal: 0.7 };
 
-/// A window is taken in slices, in turn like windows: what the host does within seconds so meets all alike.
+/// How long everyone is measured in a turn: what the host does within seconds so meets all alike.
 const SLICE: Duration = Duration::from_secs(1);
 
-/// How many rounds count for one of the other rows: the 99th percentile of a window of 5 s rests on the 25 slowest of its
-/// requests, and a kernel thread that takes a core for a millisecond is in many of them.
+/// How many windows count for one round of the other rows: the 99th percentile of a window of 5 s rests on the 25 slowest
+/// of its requests, and a kernel thread that takes a core for a millisecond is in many of them.
 pub(super) const WINDOWS: usize = 4;
 
-/// How many rounds are taken for one that counts.
+/// How many turns are taken for one that counts.
 const TAKEN: usize = 2;
 
-/// The share of one core that the host may take, by the median of the rounds that count; above it the table is said
+/// The share of one core that the host may take, by the median of the turns that count; above it the table is said
 /// not to be of a quiet machine.
 const QUIET: f64 = 0.01;
 
-/// The rounds taken so far.
+/// The turns taken so far.
 pub(super) struct Added {
     callers: Vec<(&'static str, Caller)>,
     pace: Pace,
-    /// Slices of a window.
+    /// Turns of a window.
     slices: usize,
-    /// Rounds to be taken.
+    /// Turns to be taken.
     wanted: usize,
-    rounds: Vec<Round>,
+    turns: Vec<Turn>,
 }
 
-/// A window of each, in the order of the callers.
-struct Round {
-    seen: Vec<Seen>,
+/// A slice of each, in the order of the callers.
+struct Turn {
+    parts: Vec<Tally>,
     /// The share of one core that the host took.
     taken: f64,
 }
@@ -71,71 +72,70 @@ impl Added {
         let slices = usize::try_from(length.as_secs() / SLICE.as_secs()).unwrap_or(1).max(1);
         let (rate, connections) = (settings.rate, settings.paced);
         let pace = Pace { rate, connections, length: SLICE.min(length) };
-        let wanted = settings.throughput.rounds * WINDOWS * TAKEN;
-        Ok(Self { callers, pace, slices, wanted, rounds: Vec::new() })
+        let wanted = settings.throughput.rounds * WINDOWS * TAKEN * slices;
+        Ok(Self { callers, pace, slices, wanted, turns: Vec::new() })
     }
 
-    /// Takes rounds until `part` of `parts` of them are taken.
+    /// Takes turns until `part` of `parts` of them are taken.
     ///
     /// # Errors
     /// Where a subject takes no connections, or the machine does not say what its host took.
     pub(super) fn measure(&mut self, part: usize, parts: usize) -> io::Result<()> {
-        while self.rounds.len() * parts < self.wanted * part {
-            let (windows, taken) = watched(|| self.windows())?;
-            let seen: Vec<_> = windows.into_iter().map(Tally::seen).collect();
-            for (seen, (name, _)) in seen.iter().zip(&self.callers) {
-                tell(self.rounds.len(), name, seen, taken);
+        while self.turns.len() * parts < self.wanted * part {
+            let (number, pace) = (self.turns.len(), self.pace);
+            let turn = || once_each(number, &mut self.callers, |(_, caller)| slice(caller, pace));
+            let (parts, taken) = watched(turn)?;
+            for (part, (name, _)) in parts.iter().zip(&self.callers) {
+                tell(number, name, &part.clone().seen(), taken);
             }
-            self.rounds.push(Round { seen, taken });
+            self.turns.push(Turn { parts, taken });
         }
         Ok(())
     }
 
-    /// A window of each: slices in turn.
-    fn windows(&mut self) -> io::Result<Vec<Tally>> {
-        let mut windows: Vec<Tally> = self.callers.iter().map(|_| Tally::default()).collect();
-        let (pace, before) = (self.pace, self.rounds.len() * self.slices);
-        for turn in before..before + self.slices {
-            let parts = once_each(turn, &mut self.callers, |(_, caller)| slice(caller, pace))?;
-            for (window, part) in windows.iter_mut().zip(parts) {
-                window.add(part);
-            }
-        }
-        Ok(windows)
-    }
-
     /// A line for each percentile; says how quiet it was.
     pub(super) fn lines(self) -> Vec<Line> {
-        let taken: Vec<f64> = self.rounds.iter().map(|round| round.taken).collect();
+        let taken: Vec<f64> = self.turns.iter().map(|turn| turn.taken).collect();
         let quieter = quieter_half(&taken);
         let (count, rest): (Vec<_>, Vec<_>) =
-            (0..).zip(&self.rounds).partition(|(number, _)| quieter.contains(number));
+            (0..).zip(self.turns).partition(|(number, _)| quieter.contains(number));
         say_how_quiet(&count, &rest);
-        let subjects = self.callers.len().saturating_sub(1);
+        let everyone = self.callers.len();
+        let windows: Vec<Vec<Seen>> =
+            count.chunks(self.slices).map(|turns| window(turns, everyone)).collect();
         let line = |part: &str, of: fn(&Seen) -> Duration| {
             let added = |subject: usize| {
-                let windows = count
-                    .iter()
-                    .filter_map(|(_, round)| round.seen.get(subject).zip(round.seen.last()));
-                windows.map(|(seen, direct)| Sample::added(seen, direct, of)).collect()
+                let both = windows.iter().filter_map(|seen| seen.get(subject).zip(seen.last()));
+                both.map(|(seen, direct)| Sample::added(seen, direct, of)).collect()
             };
             Line {
                 name: format!("added latency {part}, {} requests a second", self.pace.rate),
                 unit: Unit::Microsecond,
                 bar: Some(BAR),
-                samples: (0..subjects).map(added).collect(),
+                samples: (0..everyone.saturating_sub(1)).map(added).collect(),
             }
         };
         vec![line("p50", |seen| seen.p50), line("p99", |seen| seen.p99)]
     }
 }
 
-fn say_how_quiet(count: &[(usize, &Round)], rest: &[(usize, &Round)]) {
+/// What everyone saw in these turns.
+fn window(turns: &[(usize, Turn)], everyone: usize) -> Vec<Seen> {
+    let mut tallies = vec![Tally::default(); everyone];
+    for (_, turn) in turns {
+        for (tally, part) in tallies.iter_mut().zip(&turn.parts) {
+            tally.add(part.clone());
+        }
+    }
+    tallies.into_iter().map(Tally::seen).collect()
+}
+
+fn say_how_quiet(count: &[(usize, Turn)], rest: &[(usize, Turn)]) {
     let middle =
-        |rounds: &[(usize, &Round)]| median(rounds.iter().map(|(_, round)| round.taken).collect());
+        |turns: &[(usize, Turn)]| median(turns.iter().map(|(_, turn)| turn.taken).collect());
     let quiet = middle(count);
     println!(
-        "latency: of {} rounds those {} count in which the host took least, {:.1} % of a core (median); {:.1} % in the others{}\n",
+        "latency: of {} turns those {} count in which the host took least, {:.1} % of a core (median); {:.1} % in the others{}\n",
         count.len() + rest.len(),
         count.len(),
         quiet * 100.0,
@@ -144,10 +144,10 @@ fn say_how_quiet(count: &[(usize, &Round)], rest: &[(usize, &Round)]) {
     );
 }
 
-fn tell(round: usize, name: &str, seen: &Seen, taken: f64) {
+fn tell(number: usize, name: &str, seen: &Seen, taken: f64) {
     eprintln!(
-        "latency, {name}, round {}: p50 {:.0} p99 {:.0} most {:.0} µs of {}, the client itself late by {:.0} µs (p99), {} failed; the host took {:.1} % of a core",
-        round + 1,
+        "latency, {name}, turn {}: p50 {:.0} p99 {:.0} most {:.0} µs of {}, the client itself late by {:.0} µs (p99), {} failed; the host took {:.1} % of a core",
+        number + 1,
         micros(seen.p50),
         micros(seen.p99),
         micros(seen.most),

@@ -1,5 +1,5 @@
-//! What the host of a virtual machine took (*steal* of `/proc/stat`), and which rounds it left more alone than others.
-//! What a round measures is not known here.
+//! What the host of a virtual machine took (*steal* of `/proc/stat`), and which turns it left more alone than others.
+//! What a turn measures is not known here.
 
 use std::io;
 use std::time::Instant;
@@ -17,7 +17,7 @@ pub(super) fn watched<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<(T,
     Ok((result, taken.div_duration_f64(from.elapsed())))
 }
 
-/// The numbers of the half of the rounds, rounded up, in which the host took the least, in their order; the earlier of
+/// The numbers of the half of the turns, rounded up, in which the host took the least, in their order; the earlier of
 /// two alike.
 pub(super) fn quieter_half(taken: &[f64]) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..taken.len()).collect();

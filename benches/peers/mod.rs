@@ -47,7 +47,7 @@ pub(crate) fn measure(setting: &Setting, settings: &Peers) -> io::Result<()> {
     table::record(&names, &lines, settings)
 }
 
-/// What the same processes do one after the other; the rounds of added latency are taken between the rows.
+/// What the same processes do one after the other; the turns of added latency are taken between the rows.
 fn measure_running(
     site: &Site,
     candidates: &[Candidate],
