@@ -82,7 +82,7 @@ pub(crate) fn slice(caller: &Caller, pace: Pace) -> io::Result<Tally> {
         let threads: Vec<_> = turns.map(run).collect();
         for thread in threads {
             match thread.join() {
-                Ok(part) => tally.add(part),
+                Ok(part) => tally.add(&part),
                 Err(_panicked) => tally.failed += 1,
             }
         }
@@ -155,9 +155,9 @@ fn ask(caller: &Caller, connection: Option<Exact>, request: &[u8]) -> Option<Exa
 
 impl Tally {
     /// Takes in what another saw.
-    pub(crate) fn add(&mut self, part: Self) {
-        self.times.extend(part.times);
-        self.late.extend(part.late);
+    pub(crate) fn add(&mut self, part: &Self) {
+        self.times.extend_from_slice(&part.times);
+        self.late.extend_from_slice(&part.late);
         self.failed += part.failed;
     }
 

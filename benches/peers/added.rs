@@ -124,7 +124,7 @@ fn window(turns: &[(usize, Turn)], everyone: usize) -> Vec<Seen> {
     let mut tallies = vec![Tally::default(); everyone];
     for (_, turn) in turns {
         for (tally, part) in tallies.iter_mut().zip(&turn.parts) {
-            tally.add(part.clone());
+            tally.add(part);
         }
     }
     tallies.into_iter().map(Tally::seen).collect()

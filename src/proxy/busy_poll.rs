@@ -184,15 +184,15 @@ impl Habit {
 
     fn look_or_sleep(&mut self, now: Instant, exchange: usize) -> Next {
         let begins = || Wait { exchange, since: now, looks: self.patience() };
-        let wait = self.wait.unwrap_or_else(begins);
-        self.wait = Some(wait);
+        let mut wait = self.wait.unwrap_or_else(begins);
         let waited = now.duration_since(wait.since);
-        if waited < wait.looks {
-            return Next::Look;
+        let next = if waited < wait.looks { Next::Look } else { Next::Sleep };
+        if next == Next::Sleep {
+            self.pay(wait, waited);
+            wait.looks = Duration::ZERO;
         }
-        self.pay(wait, waited);
-        self.wait = Some(Wait { looks: Duration::ZERO, ..wait });
-        Next::Sleep
+        self.wait = Some(wait);
+        next
     }
 
     /// How long to look for an answer: half as long again as they usually take.
