@@ -83,16 +83,15 @@ mod procfs_tests {
 }
 
 mod host_tests {
-    use crate::host::quieter_half;
+    use crate::host::quietest;
 
     #[test]
-    fn the_rounds_in_which_the_host_took_least_count_in_their_order() {
-        assert_eq!(quieter_half(&[0.03, 0.0, 0.01, 0.2]), [1, 2], "the quietest first in time");
-        assert_eq!(quieter_half(&[0.01, 0.05, 0.0, 0.04]), [0, 2], "in order, not by quiet");
-        assert_eq!(quieter_half(&[0.01, 0.01, 0.01, 0.01]), [0, 1], "the earlier of those alike");
-        assert_eq!(quieter_half(&[0.02, 0.01, 0.0]), [1, 2], "rounded up");
-        assert_eq!(quieter_half(&[0.5]), [0], "one turn counts, whatever it was");
-        assert_eq!(quieter_half(&[]), [0; 0], "none");
+    fn the_turns_in_which_the_host_took_least_count_in_their_order() {
+        assert_eq!(quietest(&[0.03, 0.0, 0.01, 0.2], 2), [1, 2], "the quietest first in time");
+        assert_eq!(quietest(&[0.01, 0.05, 0.0, 0.04], 2), [0, 2], "in order, not by quiet");
+        assert_eq!(quietest(&[0.01, 0.01, 0.01, 0.01], 2), [0, 1], "the earlier of those alike");
+        assert_eq!(quietest(&[0.5], 2), [0], "there are no more");
+        assert_eq!(quietest(&[], 2), [0; 0], "none");
     }
 }
 

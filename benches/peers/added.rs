@@ -1,6 +1,6 @@
 //! The latency that each subject adds: its percentiles minus those without a subject, in the same window. A window is
-//! taken in turns of a second of everyone, spread over the time that the other rows take, and the half of the turns counts
-//! that the host of a virtual machine left most alone: where it takes a core, for seconds or minutes, the 99th
+//! taken in turns of a quarter of a second of everyone, spread over the time that the other rows take, and those turns
+//! count that the host of a virtual machine left alone: where it takes a core, for moments or minutes, the 99th
 //! percentile is the host's, for all subjects.
 
 use std::io;
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use crate::argument::Peers;
 use crate::client::{Caller, Paper};
-use crate::figure::{median, micros};
+use crate::figure::micros;
 use crate::latency::{Pace, Seen, Tally, slice};
 use crate::site::Site;
 use crate::subject::Running;
 use crate::turn::once_each;
 
-use super::host::{quieter_half, watched};
+use super::host::{quietest, watched};
 use super::ratio::Bar;
 use super::table::{Line, Sample, Unit};
 
@@ -24,19 +24,20 @@ pub(super) const NAME: &str = "latency";
 /// What the ratio to the best of the others should come to, both percentiles.
 const BAR: Bar = Bar { first: 0.9, goal: 0.7 };
 
-/// How long everyone is measured in a turn: what the host does within seconds so meets all alike.
-const SLICE: Duration = Duration::from_secs(1);
+/// How long everyone is measured in a turn: short, since what a host takes comes in bursts, and a turn that meets one
+/// tells nothing of the subjects.
+const SLICE: Duration = Duration::from_millis(250);
 
 /// How many windows count for one round of the other rows: the 99th percentile of a window of 5 s rests on the 25 slowest
 /// of its requests, and a kernel thread that takes a core for a millisecond is in many of them.
-pub(super) const WINDOWS: usize = 4;
+pub(super) const WINDOWS: usize = 2;
 
-/// How many turns are taken for one that counts.
-const TAKEN: usize = 2;
+/// How many turns are taken for one that counts, at most, where the host does not leave enough of them alone.
+const MOST: usize = 3;
 
-/// The share of one core that the host may take, by the median of the turns that count; above it the table is said
-/// not to be of a quiet machine.
-const QUIET: f64 = 0.01;
+/// The share of one core that the host may take, by the mean of the turns that count; above it the table is said
+/// not to be of a quiet machine. At 0.5 % the 99th percentile of every subject is half as much again.
+const QUIET: f64 = 0.002;
 
 /// The turns taken so far.
 pub(super) struct Added {
@@ -44,7 +45,7 @@ pub(super) struct Added {
     pace: Pace,
     /// Turns of a window.
     slices: usize,
-    /// Turns to be taken.
+    /// Turns that are to count.
     wanted: usize,
     turns: Vec<Turn>,
 }
@@ -69,36 +70,61 @@ impl Added {
             .map(|(name, door)| Ok((name, Caller::new(site, &door, Paper::Permitted)?)))
             .collect::<io::Result<Vec<_>>>()?;
         let length = settings.throughput.length();
-        let slices = usize::try_from(length.as_secs() / SLICE.as_secs()).unwrap_or(1).max(1);
+        let slices = usize::try_from(length.as_millis() / SLICE.as_millis()).unwrap_or(1).max(1);
         let (rate, connections) = (settings.rate, settings.paced);
         let pace = Pace { rate, connections, length: SLICE.min(length) };
-        let wanted = settings.throughput.rounds * WINDOWS * TAKEN * slices;
+        let wanted = settings.throughput.rounds * WINDOWS * slices;
         Ok(Self { callers, pace, slices, wanted, turns: Vec::new() })
     }
 
-    /// Takes turns until `part` of `parts` of them are taken.
+    /// Takes turns until as many as `part` of `parts` need were left alone by the host, or `MOST` times as many are taken.
     ///
     /// # Errors
     /// Where a subject takes no connections, or the machine does not say what its host took.
     pub(super) fn measure(&mut self, part: usize, parts: usize) -> io::Result<()> {
-        while self.turns.len() * parts < self.wanted * part {
+        let needed = self.wanted * part;
+        while self.left_alone() * parts < needed && self.turns.len() * parts < MOST * needed {
             let (number, pace) = (self.turns.len(), self.pace);
             let turn = || once_each(number, &mut self.callers, |(_, caller)| slice(caller, pace));
-            let (parts, taken) = watched(turn)?;
-            for (part, (name, _)) in parts.iter().zip(&self.callers) {
-                tell(number, name, &part.clone().seen(), taken);
-            }
-            self.turns.push(Turn { parts, taken });
+            let (seen, taken) = watched(turn)?;
+            let turn = Turn { parts: seen, taken };
+            self.tell(number, &turn);
+            self.turns.push(turn);
         }
         Ok(())
+    }
+
+    /// How many turns the host took nothing from.
+    fn left_alone(&self) -> usize {
+        self.turns.iter().filter(|turn| turn.taken <= 0.0).count()
+    }
+
+    fn tell(&self, number: usize, turn: &Turn) {
+        let seen: Vec<Seen> = turn.parts.iter().map(|part| part.clone().seen()).collect();
+        let each = |of: fn(&Seen) -> Duration| {
+            let named = self.callers.iter().zip(&seen);
+            named
+                .map(|((name, _), seen)| format!("{name} {:.0}", micros(of(seen))))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        eprintln!(
+            "latency, turn {}, µs: p50 {}; p99 {}; the client itself late (p99) {}; {} failed; the host took {:.1} % of a core",
+            number + 1,
+            each(|seen| seen.p50),
+            each(|seen| seen.p99),
+            each(|seen| seen.late),
+            seen.iter().map(|seen| seen.failed).sum::<usize>(),
+            turn.taken * 100.0
+        );
     }
 
     /// A line for each percentile; says how quiet it was.
     pub(super) fn lines(self) -> Vec<Line> {
         let taken: Vec<f64> = self.turns.iter().map(|turn| turn.taken).collect();
-        let quieter = quieter_half(&taken);
+        let quietest = quietest(&taken, self.wanted);
         let (count, rest): (Vec<_>, Vec<_>) =
-            (0..).zip(self.turns).partition(|(number, _)| quieter.contains(number));
+            (0..).zip(self.turns).partition(|(number, _)| quietest.contains(number));
         say_how_quiet(&count, &rest);
         let everyone = self.callers.len();
         let windows: Vec<Vec<Seen>> =
@@ -131,29 +157,17 @@ fn window(turns: &[(usize, Turn)], everyone: usize) -> Vec<Seen> {
 }
 
 fn say_how_quiet(count: &[(usize, Turn)], rest: &[(usize, Turn)]) {
-    let middle =
-        |turns: &[(usize, Turn)]| median(turns.iter().map(|(_, turn)| turn.taken).collect());
-    let quiet = middle(count);
+    let mean = |turns: &[(usize, Turn)]| {
+        let number = u32::try_from(turns.len()).unwrap_or(u32::MAX).max(1);
+        turns.iter().map(|(_, turn)| turn.taken).sum::<f64>() / f64::from(number)
+    };
     println!(
-        "latency: of {} turns those {} count in which the host took least, {:.1} % of a core (median); {:.1} % in the others{}\n",
+        "latency: of {} turns those {} count in which the host took least, {:.2} % of a core (mean); {:.2} % in the {} others{}\n",
         count.len() + rest.len(),
         count.len(),
-        quiet * 100.0,
-        middle(rest) * 100.0,
-        if quiet > QUIET { "; the machine is not quiet" } else { "" }
-    );
-}
-
-fn tell(number: usize, name: &str, seen: &Seen, taken: f64) {
-    eprintln!(
-        "latency, {name}, turn {}: p50 {:.0} p99 {:.0} most {:.0} µs of {}, the client itself late by {:.0} µs (p99), {} failed; the host took {:.1} % of a core",
-        number + 1,
-        micros(seen.p50),
-        micros(seen.p99),
-        micros(seen.most),
-        seen.answered,
-        micros(seen.late),
-        seen.failed,
-        taken * 100.0
+        mean(count) * 100.0,
+        mean(rest) * 100.0,
+        rest.len(),
+        if mean(count) > QUIET { "; the machine is not quiet" } else { "" }
     );
 }

@@ -17,15 +17,15 @@ pub(super) fn watched<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<(T,
     Ok((result, taken.div_duration_f64(from.elapsed())))
 }
 
-/// The numbers of the half of the turns, rounded up, in which the host took the least, in their order; the earlier of
-/// two alike.
-pub(super) fn quieter_half(taken: &[f64]) -> Vec<usize> {
+/// The numbers of as many turns as asked for, those in which the host took the least, in their order; the earlier of two
+/// alike.
+pub(super) fn quietest(taken: &[f64], count: usize) -> Vec<usize> {
     let mut numbers: Vec<usize> = (0..taken.len()).collect();
     numbers.sort_by(|one, other| {
         let of = |number: &usize| taken.get(*number).copied().unwrap_or(f64::INFINITY);
         of(one).total_cmp(&of(other))
     });
-    numbers.truncate(taken.len().div_ceil(2));
+    numbers.truncate(count);
     numbers.sort_unstable();
     numbers
 }
