@@ -16,7 +16,11 @@ use crate::site::source;
 /// Requests on each connection before it counts.
 const WARM_UP: usize = 20;
 
-/// From the last connection opened to the first request that counts.
+/// From the last connection opened to the first request.
+const SILENCE: Duration = Duration::from_millis(50);
+
+/// From the first request to the first that counts: after a silence, from a thread just begun, the first are slow with
+/// every subject.
 const RUN_UP: Duration = Duration::from_millis(50);
 
 /// How long the subject may refuse before a window is given up.
@@ -72,7 +76,7 @@ pub(crate) fn window(caller: &Caller, pace: Pace) -> io::Result<Seen> {
 /// Where they cannot be.
 pub(crate) fn slice(caller: &Caller, pace: Pace) -> io::Result<Tally> {
     let open = (0..pace.connections).map(|_| ready(caller)).collect::<io::Result<Vec<_>>>()?;
-    let start = Instant::now() + RUN_UP;
+    let start = Instant::now() + SILENCE;
     let mut tally = Tally::default();
     std::thread::scope(|scope| {
         let turns = (0..).zip(open);
@@ -95,7 +99,7 @@ fn ready(caller: &Caller) -> io::Result<Exact> {
     let began = Instant::now();
     loop {
         match warm(caller) {
-            Err(_refused) if began.elapsed() < PATIENCE => std::thread::sleep(RUN_UP),
+            Err(_refused) if began.elapsed() < PATIENCE => std::thread::sleep(SILENCE),
             opened => return opened,
         }
     }
@@ -120,15 +124,18 @@ fn take_turns(caller: &Caller, first: Exact, pace: Pace, turn: u32, start: Insta
     let mut number = turn;
     loop {
         let offset = Duration::from_secs(1) * number / pace.rate;
-        if offset >= pace.length {
+        if offset >= RUN_UP + pace.length {
             return tally;
         }
+        let counts = offset >= RUN_UP;
         let due = start + offset;
         let from = match due.checked_duration_since(Instant::now()) {
             Some(early) => {
                 std::thread::sleep(early);
                 let woken = Instant::now();
-                tally.late.push(woken - due);
+                if counts {
+                    tally.late.push(woken - due);
+                }
                 woken
             }
             // The last reply came after this moment: the delay is the subject's.
@@ -136,7 +143,8 @@ fn take_turns(caller: &Caller, first: Exact, pace: Pace, turn: u32, start: Insta
         };
         connection = ask(caller, connection, &request);
         match &connection {
-            Some(_) => tally.times.push(from.elapsed()),
+            Some(_) if counts => tally.times.push(from.elapsed()),
+            Some(_) => {}
             None => tally.failed += 1,
         }
         number += pace.connections;

@@ -80,12 +80,23 @@ pub(crate) fn machine_time() -> io::Result<Duration> {
     machine(parse_machine)
 }
 
-/// The processor time that the host of a virtual machine gave to others while a core here had work, on all cores.
+/// The processor time that the host of a virtual machine gave to others while a core here had work, on all cores since the
+/// start, in hundredths of a second.
 ///
 /// # Errors
 /// Where the kernel does not say.
 pub(crate) fn stolen_time() -> io::Result<Duration> {
     machine(parse_stolen)
+}
+
+/// The same to the nanosecond, as the scheduler reckons: by how much its clock of tasks is behind its clock. A kernel
+/// that counts the time of interrupts takes that off as well.
+///
+/// # Errors
+/// Where the kernel does not say, or not to this user: the file is in `debugfs`, and root's.
+pub(crate) fn stolen_by_clocks() -> io::Result<Duration> {
+    let text = fs::read_to_string("/sys/kernel/debug/sched/debug")?;
+    parse_clocks(&text).ok_or_else(|| io::Error::other("the scheduler tells no clocks"))
 }
 
 fn machine(parse: fn(&str) -> Option<Duration>) -> io::Result<Duration> {
@@ -125,6 +136,18 @@ pub(crate) fn parse_machine(text: &str) -> Option<Duration> {
 
 pub(crate) fn parse_stolen(text: &str) -> Option<Duration> {
     machine_ticks(text)?.get(7).copied().map(of_ticks)
+}
+
+/// Milliseconds, with the nanoseconds behind the point; a pair of lines for each core.
+pub(crate) fn parse_clocks(text: &str) -> Option<Duration> {
+    let sum = |name: &str| {
+        let values = text.lines().filter_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            (key.trim() == name).then(|| value.trim().parse::<f64>().ok()).flatten()
+        });
+        values.reduce(|sum, value| sum + value)
+    };
+    Duration::try_from_secs_f64((sum(".clock")? - sum(".clock_task")?) / 1000.0).ok()
 }
 
 const fn of_ticks(ticks: u64) -> Duration {

@@ -51,7 +51,9 @@ mod figure_tests {
 mod procfs_tests {
     use std::time::Duration;
 
-    use crate::procfs::{Memory, parse_machine, parse_rollup, parse_stat, parse_stolen};
+    use crate::procfs::{
+        Memory, parse_clocks, parse_machine, parse_rollup, parse_stat, parse_stolen,
+    };
 
     #[test]
     fn a_name_with_brackets_does_not_move_the_fields() {
@@ -75,6 +77,17 @@ mod procfs_tests {
     }
 
     #[test]
+    fn what_the_host_took_is_how_far_the_clocks_of_tasks_are_behind() {
+        let text = "cpu#0, 2596.140 MHz\n  .clock                         : 5000.250000\n  \
+            .clock_task                    : 4000.000000\n  .avg_idle                      : 8\n\
+            cpu#1, 2596.140 MHz\n  .clock                         : 5000.500000\n  \
+            .clock_task                    : 5000.250000\n";
+        assert_eq!(parse_clocks(text), Some(Duration::from_micros(1_000_500)));
+        assert_eq!(parse_clocks("cpu#0\n  .clock : 5000.5\n"), None);
+        assert_eq!(parse_clocks(""), None);
+    }
+
+    #[test]
     fn memory_is_in_kib() {
         let text = "5500-7ff [rollup]\nRss:    1234 kB\nPss:     987 kB\nPss_Dirty:  5 kB\n";
         assert_eq!(parse_rollup(text), Some(Memory { rss: 1234, pss: 987 }));
@@ -83,7 +96,19 @@ mod procfs_tests {
 }
 
 mod host_tests {
-    use crate::host::quietest;
+    use std::time::Duration;
+
+    use crate::host::{agree, quietest};
+
+    #[test]
+    fn the_clocks_are_believed_where_the_machine_counted_the_same() {
+        let second = Duration::from_secs(1);
+        assert!(agree(second * 97, second * 100), "the same, but for rounding");
+        assert!(agree(Duration::ZERO, Duration::ZERO), "no host takes anything");
+        assert!(!agree(second * 130, second * 100), "interrupts are in it");
+        assert!(!agree(Duration::ZERO, second), "it knows nothing of the host");
+        assert!(!agree(second, Duration::ZERO), "nothing was taken by a host");
+    }
 
     #[test]
     fn the_turns_in_which_the_host_took_least_count_in_their_order() {

@@ -14,7 +14,7 @@ use crate::site::Site;
 use crate::subject::Running;
 use crate::turn::once_each;
 
-use super::host::{quietest, watched};
+use super::host::{Host, quietest};
 use super::ratio::Bar;
 use super::table::{Line, Sample, Unit};
 
@@ -26,27 +26,34 @@ const BAR: Bar = Bar { first: 0.9, goal: 0.7 };
 
 /// How long everyone is measured in a turn: short, since what a host takes comes in bursts, and a turn that meets one
 /// tells nothing of the subjects.
-const SLICE: Duration = Duration::from_millis(250);
+const SLICE: Duration = Duration::from_millis(500);
 
-/// How many windows count for one round of the other rows: the 99th percentile of a window of 5 s rests on the 25 slowest
-/// of its requests, and a kernel thread that takes a core for a millisecond is in many of them.
-pub(super) const WINDOWS: usize = 2;
+/// How many windows are wanted for one round of the other rows: the 99th percentile of a window of 5 s rests on the 25
+/// slowest of its requests, and a kernel thread that takes a core for a millisecond is in many of them.
+const WANTED: usize = 2;
 
-/// How many turns are taken for one that counts, at most, where the host does not leave enough of them alone.
-const MOST: usize = 3;
+/// How many count at least, be the host as it may.
+const LEAST: usize = 1;
 
-/// The share of one core that the host may take, by the mean of the turns that count; above it the table is said
-/// not to be of a quiet machine. At 0.5 % the 99th percentile of every subject is half as much again.
+/// How many turns are taken for one that is wanted, at most.
+const MOST: usize = 2;
+
+/// The share of one core that the host may take from a turn that it is said to have left alone.
+const ALONE: f64 = 0.001;
+
+/// The same by the mean of the turns that count; above it the table is said not to be of a quiet machine. At 0.5 % the
+/// 99th percentile of every subject is half as much again.
 const QUIET: f64 = 0.002;
 
 /// The turns taken so far.
 pub(super) struct Added {
+    host: Host,
     callers: Vec<(&'static str, Caller)>,
     pace: Pace,
     /// Turns of a window.
     slices: usize,
-    /// Turns that are to count.
-    wanted: usize,
+    /// Rounds of the other rows.
+    rounds: usize,
     turns: Vec<Turn>,
 }
 
@@ -61,7 +68,7 @@ impl Added {
     /// Nothing is measured yet.
     ///
     /// # Errors
-    /// Where a client's key cannot be read.
+    /// Where a client's key cannot be read, or the machine does not say what its host took.
     pub(super) fn new(site: &Site, running: &[Running], settings: &Peers) -> io::Result<Self> {
         let doors = running.iter().map(|subject| (subject.name, subject.https));
         let direct = running.first().map(|subject| ("direct", subject.behind));
@@ -73,20 +80,20 @@ impl Added {
         let slices = usize::try_from(length.as_millis() / SLICE.as_millis()).unwrap_or(1).max(1);
         let (rate, connections) = (settings.rate, settings.paced);
         let pace = Pace { rate, connections, length: SLICE.min(length) };
-        let wanted = settings.throughput.rounds * WINDOWS * slices;
-        Ok(Self { callers, pace, slices, wanted, turns: Vec::new() })
+        let (host, rounds) = (Host::new()?, settings.throughput.rounds);
+        Ok(Self { host, callers, pace, slices, rounds, turns: Vec::new() })
     }
 
-    /// Takes turns until as many as `part` of `parts` need were left alone by the host, or `MOST` times as many are taken.
+    /// Takes turns until the host left as many alone as `part` of `parts` need, or `MOST` times as many are taken.
     ///
     /// # Errors
     /// Where a subject takes no connections, or the machine does not say what its host took.
     pub(super) fn measure(&mut self, part: usize, parts: usize) -> io::Result<()> {
-        let needed = self.wanted * part;
+        let needed = self.turns_of(WANTED) * part;
         while self.left_alone() * parts < needed && self.turns.len() * parts < MOST * needed {
             let (number, pace) = (self.turns.len(), self.pace);
             let turn = || once_each(number, &mut self.callers, |(_, caller)| slice(caller, pace));
-            let (seen, taken) = watched(turn)?;
+            let (seen, taken) = self.host.watched(turn)?;
             let turn = Turn { parts: seen, taken };
             self.tell(number, &turn);
             self.turns.push(turn);
@@ -94,9 +101,13 @@ impl Added {
         Ok(())
     }
 
-    /// How many turns the host took nothing from.
+    /// The turns of so many windows for each round of the other rows.
+    const fn turns_of(&self, windows: usize) -> usize {
+        self.rounds * windows * self.slices
+    }
+
     fn left_alone(&self) -> usize {
-        self.turns.iter().filter(|turn| turn.taken <= 0.0).count()
+        self.turns.iter().filter(|turn| turn.taken <= ALONE).count()
     }
 
     fn tell(&self, number: usize, turn: &Turn) {
@@ -109,7 +120,7 @@ impl Added {
                 .join(", ")
         };
         eprintln!(
-            "latency, turn {}, µs: p50 {}; p99 {}; the client itself late (p99) {}; {} failed; the host took {:.1} % of a core",
+            "latency, turn {}, µs: p50 {}; p99 {}; the client itself late (p99) {}; {} failed; the host took {:.2} % of a core",
             number + 1,
             each(|seen| seen.p50),
             each(|seen| seen.p99),
@@ -122,13 +133,15 @@ impl Added {
     /// A line for each percentile; says how quiet it was.
     pub(super) fn lines(self) -> Vec<Line> {
         let taken: Vec<f64> = self.turns.iter().map(|turn| turn.taken).collect();
-        let quietest = quietest(&taken, self.wanted);
+        let whole = self.left_alone() / self.slices * self.slices;
+        let count = whole.clamp(self.turns_of(LEAST), self.turns_of(WANTED));
+        let quietest = quietest(&taken, count);
         let (count, rest): (Vec<_>, Vec<_>) =
             (0..).zip(self.turns).partition(|(number, _)| quietest.contains(number));
-        say_how_quiet(&count, &rest);
         let everyone = self.callers.len();
         let windows: Vec<Vec<Seen>> =
             count.chunks(self.slices).map(|turns| window(turns, everyone)).collect();
+        say_how_quiet(windows.len(), &count, &rest);
         let line = |part: &str, of: fn(&Seen) -> Duration| {
             let added = |subject: usize| {
                 let both = windows.iter().filter_map(|seen| seen.get(subject).zip(seen.last()));
@@ -156,18 +169,17 @@ fn window(turns: &[(usize, Turn)], everyone: usize) -> Vec<Seen> {
     tallies.into_iter().map(Tally::seen).collect()
 }
 
-fn say_how_quiet(count: &[(usize, Turn)], rest: &[(usize, Turn)]) {
+fn say_how_quiet(windows: usize, count: &[(usize, Turn)], rest: &[(usize, Turn)]) {
     let mean = |turns: &[(usize, Turn)]| {
         let number = u32::try_from(turns.len()).unwrap_or(u32::MAX).max(1);
         turns.iter().map(|(_, turn)| turn.taken).sum::<f64>() / f64::from(number)
     };
     println!(
-        "latency: of {} turns those {} count in which the host took least, {:.2} % of a core (mean); {:.2} % in the {} others{}\n",
-        count.len() + rest.len(),
+        "latency: {windows} windows, of the {} of {} turns in which the host took least, {:.2} % of a core (mean); {:.2} % in the others{}\n",
         count.len(),
+        count.len() + rest.len(),
         mean(count) * 100.0,
         mean(rest) * 100.0,
-        rest.len(),
         if mean(count) > QUIET { "; the machine is not quiet" } else { "" }
     );
 }

@@ -13,7 +13,6 @@ use crate::idle::Outcome;
 use crate::latency::Seen;
 use crate::throughput::{FULL, SHARED};
 
-use super::added::WINDOWS;
 use super::ratio::{Bar, best, ratios};
 
 /// What a figure counts.
@@ -66,9 +65,8 @@ pub(super) fn print(names: &[&str], lines: &[Line], settings: &Peers) {
     }
     let rounds = settings.throughput.rounds;
     println!(
-        "windows of {} s in turn, {rounds} a figure, {} of latency: median (least to most); ratios within a round",
-        settings.throughput.window,
-        rounds * WINDOWS
+        "windows of {} s in turn, {rounds} a figure but of latency: median (least to most); ratios within a round",
+        settings.throughput.window
     );
     if settings.markdown {
         println!("\n{}", table.markdown());
